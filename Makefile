@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
+.PHONY: help setup setup-dev lock gen gen-check proto-lint proto-format proto-breaking
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -29,3 +30,30 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 lock: $(VENV)/.dev ## Refresh the hash-locked dependency files from pyproject.toml
 	$(BIN)/uv pip compile $(LOCKFLAGS) --extra local pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile $(LOCKFLAGS) --extra local --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+##@ Contracts
+GEN := gen
+gen: $(VENV)/.dev ## Generate gen/ from protos/
+	@rm -rf $(GEN) && mkdir -p $(GEN)
+	@$(BIN)/buf build --as-file-descriptor-set --exclude-source-info -o $(GEN)/voketag.binpb
+	@$(BIN)/buf build --as-file-descriptor-set -o $(GEN)/commented.binpb
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m grpc_tools.protoc --descriptor_set_in=$(GEN)/commented.binpb \
+		--python_out=$(GEN) --mypy_out=quiet:$(GEN) $$(cd protos && find voketag -name '*.proto' | sort) buf/validate/validate.proto
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m grpc_tools.protoc --descriptor_set_in=$(GEN)/commented.binpb \
+		--grpc_python_out=$(GEN) --mypy_grpc_out=quiet:$(GEN) $$(cd protos && grep -rl '^service ' voketag | sort)
+	@rm $(GEN)/commented.binpb
+
+gen-check: $(VENV)/.dev ## Fail when gen/ is not what `make gen` makes
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && $(MAKE) --no-print-directory gen GEN="$$scratch/gen" && \
+		diff -r -q -x __pycache__ gen "$$scratch/gen" || { echo 'gen/ is stale: run `make gen` and commit it' >&2; exit 1; }
+
+proto-lint: $(VENV)/.dev ## Lint the contracts (repair: make proto-format)
+	@$(BIN)/buf lint
+	@$(BIN)/buf format --diff --exit-code --path protos/voketag
+
+proto-format: $(VENV)/.dev ## Format the contracts
+	@$(BIN)/buf format --write --path protos/voketag
+
+proto-breaking: $(VENV)/.dev ## Fail when the contracts break clients of the last commit on main
+	@$(BIN)/buf breaking --against '.git#ref=$(BREAKING_AGAINST)'
+BREAKING_AGAINST ?= HEAD

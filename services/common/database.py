@@ -1,0 +1,106 @@
+"""PostgreSQL through SQLAlchemy 2 Core: one engine a process, explicit transactions, work that waits for the commit.
+
+The scan path and bulk loads use asyncpg directly (see `dsn`); everything else goes through here.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Self
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from services.common.errors import Unavailable
+from services.common.settings import ProcessSettings
+
+AfterCommit = Callable[[], Awaitable[None]]
+
+
+class Transaction:
+    """A transaction in progress. Storage functions take it; only operations open it."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self.connection = connection
+        self._after_commit: list[AfterCommit] = []
+
+    def after_commit(self, work: AfterCommit) -> None:
+        """Run `work` once the transaction is committed, never when it is rolled back: for nudges, not for facts."""
+        self._after_commit.append(work)
+
+    async def run_after_commit(self) -> None:
+        """Run what waited for the commit, in order."""
+        for work in self._after_commit:
+            await work()
+
+
+class Database:
+    """The connections of one process."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @classmethod
+    def open(cls, settings: ProcessSettings) -> Self:
+        """Make the pool; the first connection is made when it is needed."""
+        return cls(
+            create_async_engine(
+                settings.database_url.replace("postgresql://", "postgresql+asyncpg://", 1),
+                pool_size=settings.database_pool_size,
+                max_overflow=0,
+                pool_pre_ping=True,  # a server that was restarted costs a reconnect, not a failed call
+                pool_timeout=5,
+            )
+        )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Open a transaction: committed at the end of the block, rolled back by any exception.
+
+        A lost or refused connection is Unavailable. When that happens during COMMIT the outcome is not known; writes
+        are idempotent by `request_id`, so that the caller's retry settles it.
+        """
+        with _unavailable_when_lost():
+            async with self._engine.begin() as connection:
+                transaction = Transaction(connection)
+                yield transaction
+        await transaction.run_after_commit()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Transaction]:
+        """Open a connection for single statements, without BEGIN and COMMIT around each."""
+        with _unavailable_when_lost():
+            async with self._reading.connect() as connection:
+                yield Transaction(connection)
+
+
+class _unavailable_when_lost:  # noqa: N801 - reads as the statement it is
+    """Translates lost connections, and nothing else: a wrong statement is a fault of ours and stays one."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError | TimeoutError) or (isinstance(error, DBAPIError) and _is_lost(error)):
+            raise Unavailable("the database does not answer; try again") from error
+
+
+_LOST_SQLSTATE_CLASSES = (
+    "08",
+    "53",
+    "57",
+)  # connection exception, insufficient resources, operator intervention
+
+
+def _is_lost(error: DBAPIError) -> bool:
+    state = getattr(error.orig, "sqlstate", None)
+    return error.connection_invalidated or (isinstance(state, str) and state.startswith(_LOST_SQLSTATE_CLASSES))
+
+
+def dsn(settings: ProcessSettings) -> str:
+    """Return the URL that asyncpg takes."""
+    return settings.database_url

@@ -1,0 +1,147 @@
+"""arq behind one door: nudges in, jobs out.
+
+A nudge only says "look": the work stands in PostgreSQL, and a sweeper in each worker finds what a lost nudge
+missed. So the queue may be flushed or away at any time, and nothing but a few seconds is lost.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from arq import create_pool, cron
+from arq.connections import ArqRedis, RedisSettings
+from arq.typing import WorkerCoroutine
+from arq.worker import Worker, func
+from redis.exceptions import RedisError
+
+from services.common.logs import get_logger
+
+_log = get_logger(__name__)
+
+
+class Queue:
+    """The sending side."""
+
+    def __init__(self, *, url: str, name: str) -> None:
+        self._settings = _redis_settings(url)
+        self._name = name
+        self._pool: ArqRedis | None = None
+
+    async def nudge(self, job: str, key: str) -> None:
+        """Ask the workers to run `job` for `key` soon. Failures are logged, not raised.
+
+        Nudges carry no id of their own: with one, a worker killed in the middle would keep its successor out until
+        arq's in-progress mark expires. The lease in PostgreSQL makes a second run harmless.
+        """
+        try:
+            if self._pool is None:
+                self._pool = await create_pool(self._settings, default_queue_name=self._name)
+            await self._pool.enqueue_job(job, key, _queue_name=self._name)
+        except (RedisError, OSError) as error:
+            _log.warning("nudge lost, the sweeper will find the work", job=job, key=key, error=str(error))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._pool is not None:
+            await self._pool.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class Periodic:
+    """A job that runs every `seconds` (a divisor of 60), on one worker at a time."""
+
+    run: Callable[[], Awaitable[None]]
+    seconds: int
+
+
+async def run_worker(
+    *,
+    url: str,
+    name: str,
+    jobs: Mapping[str, Callable[[str], Awaitable[None]]],
+    periodic: Sequence[Periodic],
+    max_jobs: int,
+    job_timeout_seconds: float,
+    stop: asyncio.Event,
+) -> None:
+    """Run jobs of the queue `name` until `stop` is set, and through outages of the queue's server."""
+    stopping = asyncio.ensure_future(stop.wait())
+    while not stop.is_set():
+        worker = _worker(
+            url=url, name=name, jobs=jobs, periodic=periodic, max_jobs=max_jobs, job_timeout_seconds=job_timeout_seconds
+        )
+        running = asyncio.ensure_future(worker.async_run())
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            running.cancel()
+        try:
+            await running
+        except asyncio.CancelledError:
+            pass
+        except (RedisError, OSError) as error:
+            _log.warning("the queue does not answer, trying again", error=str(error))
+        finally:
+            await _close(worker)
+        if not stop.is_set():
+            await asyncio.sleep(1)
+
+
+def _worker(
+    *,
+    url: str,
+    name: str,
+    jobs: Mapping[str, Callable[[str], Awaitable[None]]],
+    periodic: Sequence[Periodic],
+    max_jobs: int,
+    job_timeout_seconds: float,
+) -> Worker:
+    return Worker(
+        functions=[func(_keyed(run), name=job, keep_result=0, max_tries=1) for job, run in jobs.items()],
+        cron_jobs=[
+            cron(
+                _plain(job.run),
+                name=f"{name}:{job.run.__name__}",
+                second=set(range(0, 60, job.seconds)),
+                run_at_startup=True,
+                keep_result=0,
+                max_tries=1,
+            )
+            for job in periodic
+        ],
+        queue_name=name,
+        redis_settings=_redis_settings(url),
+        handle_signals=False,
+        max_jobs=max_jobs,
+        job_timeout=job_timeout_seconds,
+        poll_delay=0.1,
+        keep_result=0,
+    )
+
+
+async def _close(worker: Worker) -> None:
+    try:
+        await worker.close()
+    except (RedisError, OSError) as error:
+        _log.debug("the queue was gone at closing", error=str(error))
+
+
+def _keyed(run: Callable[[str], Awaitable[None]]) -> WorkerCoroutine:
+    async def job(_context: dict[str, Any], key: str) -> None:
+        await run(key)
+
+    return cast(WorkerCoroutine, job)
+
+
+def _plain(run: Callable[[], Awaitable[None]]) -> WorkerCoroutine:
+    async def job(_context: dict[str, Any]) -> None:
+        await run()
+
+    return cast(WorkerCoroutine, job)
+
+
+def _redis_settings(url: str) -> RedisSettings:
+    settings = RedisSettings.from_dsn(url)
+    settings.conn_timeout = 2
+    settings.conn_retries = 0
+    return settings

@@ -1,0 +1,119 @@
+"""The one path of every call: interceptors before, the servicer, interceptors after, errors translated on the way
+out.
+
+A transport (`server.py` for grpc.aio) makes a `Call`, hands it over with the request message, and gets a
+message, a stream of messages, or `Refused` with the Status to send. Interceptors are hooks, not wrappers: plain
+calls cost the hot path least, and one hook serves unary and streaming methods alike. Alternatives considered:
+grpc.aio's own interceptors (they see a context, not a call, and bind us to that transport), nested wrappers
+(each would be written twice, for unary calls and for streams).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+
+from google.protobuf.message import Message
+from google.rpc import status_pb2
+
+from services.common import errors
+from services.common.errors import Code, VokeTagError
+from services.common.logs import get_logger
+from services.common.rpc.call import Call, current_call
+from services.common.rpc.methods import Method
+from services.common.rpc.status import to_status
+
+_log = get_logger(__name__)
+
+
+class Interceptor:
+    """One concern around every call. `name` says which, in the list of `interceptors.py`."""
+
+    name: str
+
+    async def before(self, method: Method, call: Call, request: Message) -> None:
+        """Look at a call before the servicer does; raise to refuse it."""
+
+    def after(self, method: Method, call: Call, code: str) -> None:
+        """Take note of how a call ended: the name of its gRPC status code."""
+
+
+class Refused(Exception):
+    """A call that ends with an error Status."""
+
+    def __init__(self, status: status_pb2.Status) -> None:
+        super().__init__(status.message)
+        self.status = status
+
+
+class Pipeline:
+    """Runs one method's calls."""
+
+    def __init__(
+        self,
+        *,
+        method: Method,
+        servicer_method: Callable[..., Any],
+        interceptors: Sequence[Interceptor],
+        timeout_seconds: float,
+    ) -> None:
+        self.method = method
+        self._run = servicer_method
+        self._before = [i.before for i in interceptors if _implements(i, "before")]
+        self._after = [i.after for i in reversed(interceptors) if _implements(i, "after")]
+        self._timeout = timeout_seconds
+
+    async def unary(self, request: Message, call: Call) -> Message:
+        """Run a unary call."""
+        current_call.set(call)
+        code = "OK"
+        try:
+            left = call.seconds_left()
+            async with asyncio.timeout(self._timeout if left is None else min(left, self._timeout)):
+                for before in self._before:
+                    await before(self.method, call, request)
+                answer: Awaitable[Message] = self._run(request, call)
+                return await answer
+        except asyncio.CancelledError:
+            code = "CANCELLED"
+            raise
+        except Exception as error:
+            status = _status(error)
+            code = Code(status.code).name
+            raise Refused(status) from error
+        finally:
+            for after in self._after:
+                after(self.method, call, code)
+
+    async def stream(self, request: Message, call: Call) -> AsyncIterator[Message]:
+        """Run a call that answers with a stream. It may take as long as the caller allows."""
+        current_call.set(call)
+        code = "OK"
+        try:
+            for before in self._before:
+                await before(self.method, call, request)
+            answers: AsyncIterator[Message] = self._run(request, call)
+            async for answer in answers:
+                yield answer
+        except (asyncio.CancelledError, GeneratorExit):
+            code = "CANCELLED"
+            raise
+        except Exception as error:
+            status = _status(error)
+            code = Code(status.code).name
+            raise Refused(status) from error
+        finally:
+            for after in self._after:
+                after(self.method, call, code)
+
+
+def _implements(interceptor: Interceptor, hook: str) -> bool:
+    return getattr(type(interceptor), hook) is not getattr(Interceptor, hook)
+
+
+def _status(error: Exception) -> status_pb2.Status:
+    if isinstance(error, VokeTagError):
+        return to_status(error)
+    if isinstance(error, TimeoutError):
+        return to_status(errors.DeadlineExceeded())
+    _log.error("unexpected error", exc_info=error)
+    return to_status(VokeTagError("internal error"))

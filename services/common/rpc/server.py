@@ -1,0 +1,142 @@
+"""The one builder of servers. grpc.aio is one transport under the pipeline; tests start servers through this, too."""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from services.common.logs import get_logger
+from services.common.rpc.call import Call
+from services.common.rpc.methods import Method, methods_of
+from services.common.rpc.pipeline import Interceptor, Pipeline, Refused
+from services.common.rpc.status import DETAILS_KEY, grpc_code
+from services.common.settings import ServerSettings
+
+CLIENT_ADDRESS_HEADER = "x-client-address"
+"""Set by Envoy on every request, over whatever a client sent: the address behind the trusted hops."""
+MAX_MESSAGE_BYTES = 11 * 1024 * 1024
+_OPTIONS = [
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.so_reuseport", 0),  # a taken port is an error, not a second listener
+]
+
+_log = get_logger(__name__)
+
+
+class Server:
+    """A gRPC server with health and reflection."""
+
+    def __init__(
+        self,
+        *,
+        settings: ServerSettings,
+        services: Mapping[ServiceDescriptor, object],
+        interceptors: Sequence[Interceptor],
+        reflected: Sequence[str] = (),
+    ) -> None:
+        """Bind each contract to its servicer; `reflected` names further services that reflection lists."""
+        self._settings = settings
+        self._grpc = grpc.aio.server(options=_OPTIONS)
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
+        for descriptor, servicer in services.items():
+            handlers = {
+                method.name.rpartition("/")[2]: _handler(
+                    Pipeline(
+                        method=method,
+                        servicer_method=getattr(servicer, method.python_name),
+                        interceptors=interceptors,
+                        timeout_seconds=settings.default_timeout_seconds,
+                    )
+                )
+                for method in methods_of(descriptor)
+            }
+            self._grpc.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(descriptor.full_name, handlers)])
+        self._names = [descriptor.full_name for descriptor in services]
+        if settings.reflection:
+            names = {*self._names, *reflected, health.SERVICE_NAME, reflection.SERVICE_NAME}
+            reflection.enable_server_reflection(sorted(names), self._grpc)
+        self.port = self._grpc.add_insecure_port(settings.listen)
+
+    async def start(self) -> None:
+        """Serve, and say so to health checks."""
+        await self._grpc.start()
+        for name in ("", *self._names):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        _log.info("serving", listen=self._settings.listen, port=self.port)
+
+    async def stop(self) -> None:
+        """Tell balancers first, then let running calls end within the grace time."""
+        await self._health.enter_graceful_shutdown()
+        await self._grpc.stop(self._settings.stop_grace_seconds)
+
+
+def _handler(pipeline: Pipeline) -> grpc.RpcMethodHandler[Any, Any]:
+    method = pipeline.method
+    make = grpc.unary_stream_rpc_method_handler if method.server_streaming else grpc.unary_unary_rpc_method_handler
+    behaviour = _streaming(pipeline) if method.server_streaming else _unary(pipeline)
+    return make(
+        behaviour,
+        request_deserializer=_decoder(method),
+        response_serializer=method.response.SerializeToString,
+    )
+
+
+def _decoder(method: Method) -> Callable[[bytes], Message]:
+    return method.request.FromString
+
+
+def _unary(pipeline: Pipeline) -> Callable[[Message, Any], Awaitable[Message | None]]:
+    async def behaviour(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Message | None:
+        try:
+            return await pipeline.unary(request, _call(pipeline.method, context))
+        except Refused as refused:
+            await _abort(context, refused)
+            return None
+
+    return behaviour
+
+
+def _streaming(pipeline: Pipeline) -> Callable[[Message, Any], AsyncIterator[Message]]:
+    async def behaviour(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Message]:
+        try:
+            async for answer in pipeline.stream(request, _call(pipeline.method, context)):
+                yield answer
+        except Refused as refused:
+            await _abort(context, refused)
+
+    return behaviour
+
+
+async def _abort(context: grpc.aio.ServicerContext[Any, Any], refused: Refused) -> None:
+    status = refused.status
+    await context.abort(grpc_code(status), status.message, ((DETAILS_KEY, status.SerializeToString()),))
+
+
+def _call(method: Method, context: grpc.aio.ServicerContext[Any, Any]) -> Call:
+    metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+    left: float | None = context.time_remaining()  # the stubs forget that there may be no deadline
+    return Call(
+        method=method.name,
+        metadata=metadata,
+        client_address=metadata.get(CLIENT_ADDRESS_HEADER) or _address(context.peer()),
+        request_id=metadata.get("x-request-id") or str(uuid4()),
+        deadline=None if left is None else time.monotonic() + left,
+    )
+
+
+def _address(peer: str) -> str:
+    """Return the address of gRPC's peer string, `ipv4:127.0.0.1:4711` or `ipv6:%5B::1%5D:4711`."""
+    kind, _, rest = peer.partition(":")
+    if kind not in {"ipv4", "ipv6"}:
+        return "127.0.0.1"  # a Unix socket
+    return rest.rpartition(":")[0].replace("%5B", "").replace("%5D", "").strip("[]")

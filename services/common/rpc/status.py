@@ -1,0 +1,69 @@
+"""The one translation between the error tree and `google.rpc.Status`, both ways."""
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+
+from services.common import errors
+from services.common.errors import VokeTagError
+
+DOMAIN = "voketag"
+DETAILS_KEY = "grpc-status-details-bin"
+_GRPC_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+def to_status(error: VokeTagError) -> status_pb2.Status:
+    """Return the Status of an error: exactly one ErrorInfo, BadRequest for fields, RetryInfo where waiting helps."""
+    details = [_pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata))]
+    if error.violations:
+        fields = [
+            error_details_pb2.BadRequest.FieldViolation(field=violation.field, description=violation.description)
+            for violation in error.violations
+        ]
+        details.append(_pack(error_details_pb2.BadRequest(field_violations=fields)))
+    if error.retry_after_seconds is not None:
+        delay = duration_pb2.Duration()
+        delay.FromMilliseconds(int(error.retry_after_seconds * 1000))
+        details.append(_pack(error_details_pb2.RetryInfo(retry_delay=delay)))
+    return status_pb2.Status(code=error.code.value, message=error.message, details=details)
+
+
+def grpc_code(status: status_pb2.Status) -> grpc.StatusCode:
+    """Return grpc's enum value for a Status."""
+    return _GRPC_CODES[status.code]
+
+
+def from_rpc_error(error: grpc.aio.AioRpcError) -> VokeTagError:
+    """Rebuild the error that another service answered with; a call that reached nobody is Unavailable."""
+    info, message = _info_of(error)
+    if info is None:
+        if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return errors.DeadlineExceeded()
+        return errors.Unavailable("another service of the platform does not answer; try again")
+    leaf = _leaves(VokeTagError).get(info.reason, VokeTagError)
+    rebuilt = leaf.__new__(leaf)  # leaves have constructors of their own; the message is already made
+    VokeTagError.__init__(rebuilt, message, metadata=dict(info.metadata))
+    return rebuilt
+
+
+def _info_of(error: grpc.aio.AioRpcError) -> tuple[error_details_pb2.ErrorInfo | None, str]:
+    for key, value in error.trailing_metadata() or ():
+        if key == DETAILS_KEY and isinstance(value, bytes):
+            status = status_pb2.Status.FromString(value)
+            info = error_details_pb2.ErrorInfo()
+            if any(detail.Unpack(info) for detail in status.details) and info.domain == DOMAIN:
+                return info, status.message
+    return None, ""
+
+
+def _leaves(tree: type[VokeTagError]) -> dict[str, type[VokeTagError]]:
+    return {tree.reason: tree} | {
+        reason: leaf for branch in tree.__subclasses__() for reason, leaf in _leaves(branch).items()
+    }
+
+
+def _pack(message: Message) -> any_pb2.Any:
+    packed = any_pb2.Any()
+    packed.Pack(message)
+    return packed

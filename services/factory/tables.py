@@ -1,0 +1,165 @@
+"""Factory's tables. Only this service writes them; Scan may read products, batches and units."""
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData(schema="factory")
+_Time = DateTime(timezone=True)
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("verification_base_url", Text, nullable=False),
+    Column("created_at", _Time, nullable=False),
+)
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("key_id", Integer, CheckConstraint("key_id BETWEEN 1 AND 65535"), primary_key=True, autoincrement=False),
+    # One UPDATE ... RETURNING on this row hands out a range of numbers; a number is never handed out twice.
+    Column("next_number", BigInteger, nullable=False, server_default=text("0")),
+    Column("created_at", _Time, nullable=False),
+)
+
+products = Table(
+    "products",
+    metadata,
+    Column("product_id", Uuid, primary_key=True),
+    Column("tenant_id", Uuid, ForeignKey("factory.tenants.tenant_id"), nullable=False),
+    Column("sku", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("gtin", Text, nullable=False, server_default=""),
+    Column("category", Text, nullable=False, server_default=""),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("markets", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("image_url", Text, nullable=False, server_default=""),
+    Column("metadata", JSONB, nullable=False, server_default="{}"),
+    Column("archived_at", _Time),
+    Column("created_at", _Time, nullable=False),
+    Column("updated_at", _Time, nullable=False),
+    UniqueConstraint("tenant_id", "sku", name="products_tenant_sku"),
+    Index("products_listing", "tenant_id", "product_id"),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("batch_id", Uuid, primary_key=True),
+    Column("tenant_id", Uuid, ForeignKey("factory.tenants.tenant_id"), nullable=False),
+    Column("product_id", Uuid, ForeignKey("factory.products.product_id"), nullable=False),
+    Column("quantity", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("key_id", Integer, ForeignKey("factory.signing_keys.key_id"), nullable=False),
+    Column("first_number", BigInteger, nullable=False),
+    Column("lot", Text, nullable=False, server_default=""),
+    Column("manufactured_at", Date),
+    Column("expires_at", Date),
+    Column("metadata", JSONB, nullable=False, server_default="{}"),
+    # RFC 8785 text, frozen when issuing begins; every leaf of the batch commits to it.
+    Column("facts", Text),
+    # The cursor: units below it are written. A killed worker's successor goes on here.
+    Column("issued_count", Integer, nullable=False, server_default=text("0")),
+    Column("merkle_root", LargeBinary),
+    Column("lease_token", Uuid),
+    Column("lease_until", _Time),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    # Not before this time may a worker take the batch (again).
+    Column("due_at", _Time, nullable=False),
+    Column("error", Text, nullable=False, server_default=""),
+    Column("anchor_tx_hash", Text),
+    Column("anchor_block_number", BigInteger),
+    Column("anchor_chain_id", BigInteger),
+    Column("created_at", _Time, nullable=False),
+    Column("updated_at", _Time, nullable=False),
+    Column("completed_at", _Time),
+    CheckConstraint("quantity BETWEEN 1 AND 1000000", name="batches_quantity"),
+    UniqueConstraint("key_id", "first_number", name="batches_range"),
+    Index("batches_listing", "tenant_id", "batch_id"),
+    Index("batches_due", "due_at", postgresql_where=text("state IN ('PENDING', 'ISSUING', 'ANCHORING')")),
+)
+
+# Partitioned by range of unit_id, 2^24 units each; factory.ensure_unit_partition makes partitions.
+units = Table(
+    "units",
+    metadata,
+    Column("unit_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("batch_id", Uuid, nullable=False),
+    Column("serial", Text, nullable=False),
+    Column("state", SmallInteger, nullable=False, server_default=text("1")),
+    Column("state_reason", SmallInteger, nullable=False, server_default=text("0")),
+    postgresql_partition_by="RANGE (unit_id)",
+)
+
+# Hash tiles of a batch's RFC 6962 tree, 256 hashes of 32 bytes each (C2SP tlog-tiles shape).
+batch_tiles = Table(
+    "batch_tiles",
+    metadata,
+    Column("batch_id", Uuid, ForeignKey("factory.batches.batch_id"), primary_key=True),
+    Column("level", SmallInteger, primary_key=True),
+    Column("tile_index", Integer, primary_key=True),
+    Column("hashes", LargeBinary, nullable=False),
+)
+
+# Events that must not be lost: written with what they tell of, published by the worker.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("event_id", Uuid, primary_key=True),
+    Column("tenant_id", Uuid, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("subject", Uuid, nullable=False),
+    Column("payload", JSONB, nullable=False),
+    Column("created_at", _Time, nullable=False),
+    Column("published_at", _Time),
+    Index("outbox_waiting", "created_at", postgresql_where=text("published_at IS NULL")),
+)
+
+# First answers of writes, by request_id. The row's lock is the in-flight lock.
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("method", Text, primary_key=True),
+    Column("request_id", Uuid, primary_key=True),
+    Column("request_hash", LargeBinary, nullable=False),
+    Column("response", LargeBinary),
+    Column("created_at", _Time, nullable=False),
+    Index("idempotency_age", "created_at"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("tenant_id", Uuid, ForeignKey("factory.tenants.tenant_id"), nullable=False),
+    Column("name", Text, nullable=False),
+    # SHA-256 of 32 random bytes: nothing to guess, so nothing to slow down.
+    Column("secret_hash", LargeBinary, nullable=False),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("created_at", _Time, nullable=False),
+    Column("expires_at", _Time),
+    Column("last_used_at", _Time),
+    Column("revoked_at", _Time),
+    Index("api_keys_listing", "tenant_id", "created_at", "key_id"),
+)

@@ -1,0 +1,341 @@
+"""The chain itself: JSON-RPC and the registry contract. The only module that imports web3.
+
+`EvmNode` is any JSON-RPC node; `EvmChain` adds the registry contract at one address and the signer that writes to it.
+Neither keeps state beyond its connections, retries anything or waits for blocks: every call is one or a few requests
+with a time limit, and what to do about an answer is the caller's business. `chain_types.Chain` says what each method
+promises.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from aiohttp import ClientError, ClientResponseError, ClientSession, ClientTimeout, TCPConnector
+from eth_typing import BlockNumber, HexStr
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+from web3 import AsyncHTTPProvider, AsyncWeb3
+from web3.exceptions import (
+    BadResponseFormat,
+    BlockNotFound,
+    ContractLogicError,
+    TransactionNotFound,
+    Web3RPCError,
+)
+from web3.middleware import ExtraDataToPOAMiddleware
+from web3.types import TxParams, TxReceipt
+
+from services.anchor.chain_errors import (
+    ContractReverted,
+    FeeAboveCeiling,
+    WrongChain,
+    refusal,
+    says_already_known,
+    says_nonce_used,
+    says_underpriced,
+)
+from services.anchor.chain_types import (
+    AnchoredEvent,
+    Broadcast,
+    ChainTransaction,
+    Fees,
+    Head,
+    SignedTransaction,
+    SizedRoot,
+    TransactionReceipt,
+)
+from services.anchor.contract.artifact import load_artifact
+from services.anchor.signer import Signer
+from services.anchor.transactions import ANCHORED_TOPIC, anchored_events, encode_anchor, encode_call, sign
+from services.common.errors import ChainUnavailable
+
+KEEPALIVE_SECONDS = 5  # below any server's own limit, else a request may meet a connection that was just closed
+
+
+class EvmNode:
+    """One JSON-RPC node over HTTP."""
+
+    def __init__(self, *, rpc: AsyncHTTPProvider, chain_id: int, fee_ceiling_wei: int) -> None:
+        """`rpc` comes from `open_rpc`; `fee_ceiling_wei` is the most to offer per gas."""
+        # Proof-of-authority chains put more into a header than Ethereum allows. web3's other middleware only fills in
+        # transactions, and ours are complete.
+        self._eth = AsyncWeb3(rpc, middleware=[ExtraDataToPOAMiddleware]).eth
+        self._rpc = rpc
+        self._fee_ceiling_wei = fee_ceiling_wei
+        self.chain_id = chain_id
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._rpc.disconnect()
+
+    async def check_chain(self) -> None:
+        """WrongChain when the node is of another chain."""
+        with _translated():
+            actual = await self._eth.chain_id
+        if actual != self.chain_id:
+            raise WrongChain(f"the node is of chain {actual}, not {self.chain_id}: correct the RPC URL or the chain id")
+
+    async def code_at(self, address: str) -> str:
+        """Runtime byte code at an address as hex with 0x; "0x" where no contract stands."""
+        with _translated():
+            return _hex(await self._eth.get_code(to_checksum_address(address)))
+
+    async def head(self) -> Head:
+        """The newest block."""
+        with _translated():
+            block = await self._eth.get_block("latest")
+            return Head(
+                number=block["number"],
+                block_hash=_hex(block["hash"]),
+                timestamp=block["timestamp"],
+                base_fee_wei=block.get("baseFeePerGas"),
+            )
+
+    async def block_hash(self, number: int) -> str | None:
+        """Hash of the block at that height now; None above the head."""
+        with _translated():
+            try:
+                return _hex((await self._eth.get_block(number))["hash"])
+            except BlockNotFound:
+                return None
+
+    async def pending_nonce_of(self, address: str) -> int:
+        """The next nonce of an address after what waits in the pool."""
+        with _translated():
+            return await self._eth.get_transaction_count(to_checksum_address(address), "pending")
+
+    async def mined_nonce_of(self, address: str) -> int:
+        """The next nonce of an address after what was mined."""
+        with _translated():
+            return await self._eth.get_transaction_count(to_checksum_address(address), "latest")
+
+    async def balance_of(self, address: str) -> int:
+        """Wei that an address holds."""
+        with _translated():
+            return await self._eth.get_balance(to_checksum_address(address))
+
+    async def suggest_fees(self) -> Fees:
+        """Twice the base fee and the usual tip, or the gas price where the chain has no base fee; under the ceiling."""
+        base_wei = (await self.head()).base_fee_wei
+        ceiling = self._fee_ceiling_wei
+        with _translated():
+            tip_wei = await self._eth.max_priority_fee if base_wei is not None else None
+            least_wei = base_wei if base_wei is not None else await self._eth.gas_price
+        if least_wei > ceiling:
+            raise FeeAboveCeiling(f"the chain asks {least_wei} wei per gas, the ceiling is {ceiling}")
+        if base_wei is None or tip_wei is None:
+            return Fees(least_wei, None)
+        return Fees(min(2 * base_wei + tip_wei, ceiling), min(tip_wei, ceiling))
+
+    async def estimate(self, *, sender: str, to: str | None, data: bytes) -> int:
+        """Gas limit for a transaction on the newest block: what it uses now and a fifth more."""
+        fields: TxParams = {"from": to_checksum_address(sender), "data": data}
+        if to is not None:
+            fields["to"] = to_checksum_address(to)
+        with _translated():
+            used = await self._eth.estimate_gas(fields)
+        return used + used // 5
+
+    async def broadcast(self, raw: bytes) -> Broadcast:
+        """Hand a signed transaction to the node."""
+        with _translated():
+            try:
+                tx_hash = _hex(await self._eth.send_raw_transaction(raw))
+            except Web3RPCError as error:
+                text, _ = _wording(error)
+                if says_already_known(text):
+                    return Broadcast.ALREADY_KNOWN
+                if says_underpriced(text):
+                    return Broadcast.UNDERPRICED
+                if not says_nonce_used(text):
+                    raise
+                tx_hash = _hex(keccak(raw))
+                return Broadcast.ALREADY_MINED if await self._raw_receipt(tx_hash) else Broadcast.NONCE_USED
+            return Broadcast.ACCEPTED
+
+    async def transaction(self, tx_hash: str) -> ChainTransaction | None:
+        """A transaction in the pool or in a block."""
+        with _translated():
+            try:
+                found = await self._eth.get_transaction(HexStr(tx_hash))
+            except TransactionNotFound:
+                return None
+            return ChainTransaction(
+                tx_hash=tx_hash,
+                sender=found["from"],
+                to=found.get("to"),
+                nonce=found["nonce"],
+                block_number=found.get("blockNumber"),
+            )
+
+    async def receipt(self, tx_hash: str) -> TransactionReceipt | None:
+        """The receipt of a mined transaction."""
+        with _translated():
+            found = await self._raw_receipt(tx_hash)
+            if found is None:
+                return None
+            return TransactionReceipt(
+                tx_hash=tx_hash,
+                succeeded=found["status"] == 1,
+                block_number=found["blockNumber"],
+                block_hash=_hex(found["blockHash"]),
+                gas_used=found["gasUsed"],
+                gas_price_wei=found["effectiveGasPrice"],
+                contract_address=found.get("contractAddress"),
+                events=self._events(found["logs"]),
+            )
+
+    def _events(self, logs: Sequence[Mapping[str, Any]]) -> tuple[AnchoredEvent, ...]:  # noqa: ARG002
+        """The events that the subclass's contract emitted; a bare node has no contract."""
+        return ()
+
+    async def _raw_receipt(self, tx_hash: str) -> TxReceipt | None:
+        try:
+            found = await self._eth.get_transaction_receipt(HexStr(tx_hash))
+        except TransactionNotFound:
+            return None
+        if _hex(found["transactionHash"]) != tx_hash.lower():
+            raise ChainUnavailable("the chain's node answers about another transaction; use another node")
+        return found
+
+
+class EvmChain(EvmNode):
+    """A `Chain`: a node, the registry contract at one address, and the signer that writes to it."""
+
+    def __init__(
+        self,
+        *,
+        rpc: AsyncHTTPProvider,
+        chain_id: int,
+        fee_ceiling_wei: int,
+        contract_address: str,
+        signer: Signer,
+    ) -> None:
+        """Asks the node nothing, so a service can start while its node is down; call `check` before the first write."""
+        super().__init__(rpc=rpc, chain_id=chain_id, fee_ceiling_wei=fee_ceiling_wei)
+        self._signer = signer
+        self.contract_address: str = to_checksum_address(contract_address)
+
+    @property
+    def sender(self) -> str:
+        """Checksummed address that signs and pays."""
+        return self._signer.address
+
+    async def check(self) -> None:
+        """WrongChain when the node is of another chain, or our contract is not what stands at its address."""
+        await self.check_chain()
+        if await self.code_at(self.contract_address) != load_artifact().runtime_bytecode:
+            raise WrongChain(
+                f"no AnchorRegistry of this version stands at {self.contract_address} on chain {self.chain_id}: "
+                "correct the contract address, or deploy the contract"
+            )
+
+    async def pending_nonce(self) -> int:
+        """`pending_nonce_of` the sender."""
+        return await self.pending_nonce_of(self.sender)
+
+    async def mined_nonce(self) -> int:
+        """`mined_nonce_of` the sender."""
+        return await self.mined_nonce_of(self.sender)
+
+    async def balance(self) -> int:
+        """`balance_of` the sender."""
+        return await self.balance_of(self.sender)
+
+    async def estimate_anchor(self, roots: Sequence[SizedRoot]) -> int:
+        """Gas limit for anchoring these roots now."""
+        return await self.estimate(sender=self.sender, to=self.contract_address, data=encode_anchor(roots))
+
+    async def sign_anchor(
+        self, roots: Sequence[SizedRoot], *, nonce: int, fees: Fees, gas_limit: int | None = None
+    ) -> SignedTransaction:
+        """The transaction that anchors the roots, told to nobody yet."""
+        return await sign(
+            self._signer,
+            chain_id=self.chain_id,
+            to=self.contract_address,
+            data=encode_anchor(roots),
+            nonce=nonce,
+            gas_limit=await self.estimate_anchor(roots) if gas_limit is None else gas_limit,
+            fees=fees,
+        )
+
+    async def anchored_at(self, root: bytes) -> int | None:
+        """Time of the block that anchored the root."""
+        return await self._ask("anchoredAt", root) or None
+
+    async def find_anchored(self, root: bytes) -> AnchoredEvent | None:
+        """The event that anchored the root, from the logs of the one block that the contract names."""
+        block = await self._ask("blockOf", root)
+        if block == 0:
+            return None
+        with _translated():
+            logs = await self._eth.get_logs(
+                {
+                    "fromBlock": BlockNumber(block),
+                    "toBlock": BlockNumber(block),
+                    "address": to_checksum_address(self.contract_address),
+                    "topics": [HexStr(_hex(ANCHORED_TOPIC)), HexStr(_hex(root))],
+                }
+            )
+            events = self._events(logs)
+        return events[0] if events else None
+
+    async def _ask(self, function: str, root: bytes) -> int:
+        call: TxParams = {
+            "to": to_checksum_address(self.contract_address),
+            "data": encode_call(function, ["bytes32"], [root]),
+        }
+        with _translated():
+            answer = await self._eth.call(call, ccip_read_enabled=False)
+        if len(answer) != 32:
+            raise WrongChain(f"no contract answers at {self.contract_address} on chain {self.chain_id}")
+        return int.from_bytes(answer, "big")
+
+    def _events(self, logs: Sequence[Mapping[str, Any]]) -> tuple[AnchoredEvent, ...]:
+        return anchored_events(logs, self.contract_address)
+
+
+async def open_rpc(url: str, *, timeout_seconds: float = 10) -> AsyncHTTPProvider:
+    """Connections to one JSON-RPC URL, each request limited in time; asks nothing yet. ValueError unless HTTP(S)."""
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("the chain's RPC URL must begin with http:// or https://")
+    rpc = AsyncHTTPProvider(
+        url,
+        request_kwargs={"timeout": ClientTimeout(total=timeout_seconds)},
+        exception_retry_configuration=None,
+    )
+    # web3's own session opens a connection per request.
+    await rpc.cache_async_session(
+        ClientSession(connector=TCPConnector(keepalive_timeout=KEEPALIVE_SECONDS), raise_for_status=True)
+    )
+    return rpc
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what web3 and aiohttp raise into our errors. The texts name no URL: it may hold the provider's API key."""
+    try:
+        yield
+    except ContractLogicError as error:
+        raise ContractReverted(str(error.message).removeprefix("execution reverted: ")) from error
+    except Web3RPCError as error:
+        raise refusal(*_wording(error)) from error
+    except ClientResponseError as error:
+        raise ChainUnavailable(f"the chain's node answers HTTP {error.status}; try again") from None
+    except (ClientError, TimeoutError, OSError) as error:
+        raise ChainUnavailable(f"the chain's node does not answer ({type(error).__name__}); try again") from error
+    except (BadResponseFormat, ValueError) as error:
+        raise ChainUnavailable("the chain's node answers something else than JSON-RPC; check its URL") from error
+
+
+def _wording(error: Web3RPCError) -> tuple[str, object]:
+    """The node's own message and code."""
+    body = (error.rpc_response or {}).get("error")
+    if isinstance(body, dict):
+        return str(body.get("message", "")), body.get("code")
+    return str(error), None
+
+
+def _hex(value: bytes) -> str:
+    return "0x" + bytes(value).hex()

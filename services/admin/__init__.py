@@ -1,0 +1,1 @@
+"""Admin: the people who operate the platform, and how they sign in."""

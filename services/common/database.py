@@ -53,7 +53,7 @@ class Database:
             )
         )
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
 

@@ -41,7 +41,7 @@ class Queue:
         except (RedisError, OSError) as error:
             _log.warning("nudge lost, the sweeper will find the work", job=job, key=key, error=str(error))
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close the connections."""
         if self._pool is not None:
             await self._pool.aclose()

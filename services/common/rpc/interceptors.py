@@ -36,14 +36,14 @@ _seconds = Histogram(
 )
 
 
-def standard(settings: ServerSettings, *, authenticate: Authenticate, service: str) -> list[Interceptor]:
+def standard(settings: ServerSettings, *, authenticate: Authenticate) -> list[Interceptor]:
     """Return the list for a server."""
     chain: list[Interceptor] = [Metrics()]
     if settings.otlp_endpoint:
         chain.append(Tracing())
     if settings.log_calls:
         chain.append(Logging())
-    return [*chain, Authentication(authenticate=authenticate, service=service), Validation()]
+    return [*chain, Authentication(authenticate), Validation()]
 
 
 class Metrics(Interceptor):
@@ -100,7 +100,7 @@ class Authentication(Interceptor):
 
     name = "authentication"
 
-    def __init__(self, *, authenticate: Authenticate, service: str) -> None:
+    def __init__(self, *, authenticate: Authenticate) -> None:
         self._authenticate = authenticate
         self._service = service
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 import grpc
@@ -67,14 +67,15 @@ class Server:
             reflection.enable_server_reflection(sorted(names), self._grpc)
         self.port = self._grpc.add_insecure_port(settings.listen)
 
-    async def start(self) -> None:
+    async def __aenter__(self) -> Self:
         """Serve, and say so to health checks."""
         await self._grpc.start()
         for name in ("", *self._names):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         _log.info("serving", listen=self._settings.listen, port=self.port)
+        return self
 
-    async def stop(self) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Tell balancers first, then let running calls end within the grace time."""
         await self._health.enter_graceful_shutdown()
         await self._grpc.stop(self._settings.stop_grace_seconds)

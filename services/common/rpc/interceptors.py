@@ -102,7 +102,6 @@ class Authentication(Interceptor):
 
     def __init__(self, *, authenticate: Authenticate) -> None:
         self._authenticate = authenticate
-        self._service = service
 
     async def before(self, method: Method, call: Call, request: Message) -> None:  # noqa: ARG002
         """Set `call.caller`, or refuse the call."""

@@ -100,7 +100,7 @@ class Authentication(Interceptor):
 
     name = "authentication"
 
-    def __init__(self, *, authenticate: Authenticate) -> None:
+    def __init__(self, authenticate: Authenticate) -> None:
         self._authenticate = authenticate
 
     async def before(self, method: Method, call: Call, request: Message) -> None:  # noqa: ARG002

@@ -1,0 +1,264 @@
+"""Receipts, format `voketag-receipt/v1`: the way from a printed code to a root on a chain, for anyone to check.
+
+A receipt is JSON. Its unit leaf commits to the code, the serial, the batch's facts and a salt; a path leads to the batch
+root; a second path leads to the anchor root, which a transaction wrote on a chain. Checking the paths needs nothing but the
+receipt; checking the chain needs one JSON-RPC URL (`anchored_at_call`, `anchored_event`), and never this platform.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+from voketag_kernel import codes
+from voketag_kernel.rfc6962 import InvalidProof, leaf_hash, root_from_inclusion_path, verify_inclusion
+
+FORMAT: Final = "voketag-receipt/v1"
+UNIT_LEAF_PREFIX: Final = b"voketag/unit/v1\x00"
+ROOT_LEAF_PREFIX: Final = b"voketag/root/v1\x00"
+
+# First 4 bytes of keccak-256("anchoredAt(bytes32)"), and keccak-256 of the event's signature: the standard library has
+# no keccak, and a test recomputes both.
+ANCHORED_AT_SELECTOR: Final = "0x9591a610"
+ANCHORED_TOPIC: Final = "0xd544f0fdf055021034cd7d508af2f239d8bfef694832258eafe43a50501a2fbd"
+
+
+class MalformedReceipt(ValueError):
+    """Not a receipt of this format; the message names the field."""
+
+
+class ReceiptMismatch(ValueError):
+    """A well-formed receipt whose parts do not fit together; the message names the broken link."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorProof:
+    """The way from the batch root to the chain. Hashes are raw bytes; `tx_hash` and `contract` are 0x hex."""
+
+    leaf_index: int
+    tree_size: int
+    root: bytes
+    inclusion_path: tuple[bytes, ...]
+    chain_id: int
+    contract: str
+    tx_hash: str
+    block_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A receipt. `anchor` is None until a chain has confirmed the batch's root."""
+
+    code: str
+    serial: str
+    batch_facts: str
+    salt: bytes
+    leaf_index: int
+    tree_size: int
+    batch_root: bytes
+    inclusion_path: tuple[bytes, ...]
+    anchor: AnchorProof | None
+
+    def to_json(self) -> str:
+        """Return the receipt's text."""
+        anchor = None
+        if self.anchor is not None:
+            anchor = {
+                "leaf_index": self.anchor.leaf_index,
+                "tree_size": self.anchor.tree_size,
+                "root": self.anchor.root.hex(),
+                "inclusion_path": [node.hex() for node in self.anchor.inclusion_path],
+                "chain_id": self.anchor.chain_id,
+                "contract": self.anchor.contract,
+                "tx_hash": self.anchor.tx_hash,
+                "block_number": self.anchor.block_number,
+            }
+        document = {
+            "format": FORMAT,
+            "code": self.code,
+            "serial": self.serial,
+            "batch_facts": self.batch_facts,
+            "salt": self.salt.hex(),
+            "leaf_index": self.leaf_index,
+            "tree_size": self.tree_size,
+            "batch_root": self.batch_root.hex(),
+            "inclusion_path": [node.hex() for node in self.inclusion_path],
+            "anchor": anchor,
+        }
+        return json.dumps(document, ensure_ascii=False, indent=2)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedReceipt:
+    """What the receipt proves by itself. `anchor_root` is what the chain must hold; None when it names no chain yet."""
+
+    unit_leaf: bytes
+    batch_root: bytes
+    anchor_root: bytes | None
+    facts: Mapping[str, Any]
+
+
+def unit_leaf_data(*, salt: bytes, raw_code: bytes, facts_hash: bytes, serial: str) -> bytes:
+    """Return the data of a unit's leaf: prefix, salt (16), code (15), SHA-256 of the batch facts (32), serial (UTF-8)."""
+    return UNIT_LEAF_PREFIX + salt + raw_code + facts_hash + serial.encode()
+
+
+def root_leaf_data(batch_root: bytes, tree_size: int) -> bytes:
+    """Return the data of a batch's leaf in an anchor tree: prefix, root (32), size (8, big-endian)."""
+    return ROOT_LEAF_PREFIX + batch_root + tree_size.to_bytes(8)
+
+
+def facts_hash(batch_facts: str) -> bytes:
+    """Return the SHA-256 of the facts' text, byte for byte as the receipt carries it."""
+    return sha256(batch_facts.encode()).digest()
+
+
+def parse(document: str | bytes | Mapping[str, Any]) -> Receipt:
+    """Read a receipt from its text or its decoded JSON; MalformedReceipt for anything else."""
+    if not isinstance(document, Mapping):
+        try:
+            document = json.loads(document)
+        except ValueError as error:
+            raise MalformedReceipt("the receipt is not JSON") from error
+    fields = _Fields(document, "receipt")
+    if fields.text("format") != FORMAT:
+        raise MalformedReceipt(f"format is not {FORMAT}")
+    anchor = fields.get("anchor")
+    return Receipt(
+        code=fields.text("code"),
+        serial=fields.text("serial"),
+        batch_facts=fields.text("batch_facts"),
+        salt=fields.hash("salt", codes.SALT_LENGTH),
+        leaf_index=fields.number("leaf_index"),
+        tree_size=fields.number("tree_size"),
+        batch_root=fields.hash("batch_root"),
+        inclusion_path=fields.path("inclusion_path"),
+        anchor=None if anchor is None else _anchor(_Fields(anchor, "anchor")),
+    )
+
+
+def check_offline(receipt: Receipt) -> CheckedReceipt:
+    """Check every link that needs no chain; ReceiptMismatch names the first that breaks.
+
+    It also holds the facts against the tree: a batch's facts say how many units were ordered, and the tree has as many.
+    """
+    try:
+        codes.parse(receipt.code)
+    except codes.MalformedCode as error:
+        raise MalformedReceipt(f"code: {error}") from error
+    try:
+        facts = json.loads(receipt.batch_facts)
+    except ValueError as error:
+        raise MalformedReceipt("batch_facts is not JSON") from error
+    if not isinstance(facts, dict) or facts.get("quantity") != receipt.tree_size:
+        raise ReceiptMismatch("the tree has not as many leaves as the batch facts say")
+    leaf = leaf_hash(
+        unit_leaf_data(
+            salt=receipt.salt,
+            raw_code=codes.raw_of(receipt.code),
+            facts_hash=facts_hash(receipt.batch_facts),
+            serial=receipt.serial,
+        )
+    )
+    try:
+        verify_inclusion(
+            leaf,
+            index=receipt.leaf_index,
+            size=receipt.tree_size,
+            path=receipt.inclusion_path,
+            expected_root=receipt.batch_root,
+        )
+    except InvalidProof as error:
+        raise ReceiptMismatch(f"the unit is not in the batch's tree: {error}") from error
+    anchor_root = None if receipt.anchor is None else _check_anchor(receipt, receipt.anchor)
+    return CheckedReceipt(unit_leaf=leaf, batch_root=receipt.batch_root, anchor_root=anchor_root, facts=facts)
+
+
+def anchored_at_call(root: bytes) -> str:
+    """Return the `data` of an `eth_call` to the contract's `anchoredAt(root)`: Unix seconds, 0 for never."""
+    return ANCHORED_AT_SELECTOR + root.hex()
+
+
+def is_anchored_event(log: Mapping[str, Any], *, contract: str, root: bytes) -> bool:
+    """Tell whether a log of a transaction receipt (JSON-RPC form) is the contract's word that it anchored `root`."""
+    topics: Sequence[str] = log.get("topics", ())
+    return (
+        str(log.get("address", "")).lower() == contract.lower()
+        and len(topics) >= 2
+        and topics[0].lower() == ANCHORED_TOPIC
+        and topics[1].lower() == "0x" + root.hex()
+    )
+
+
+def _check_anchor(receipt: Receipt, anchor: AnchorProof) -> bytes:
+    leaf = leaf_hash(root_leaf_data(receipt.batch_root, receipt.tree_size))
+    try:
+        found = root_from_inclusion_path(
+            leaf, index=anchor.leaf_index, size=anchor.tree_size, path=anchor.inclusion_path
+        )
+    except InvalidProof as error:
+        raise ReceiptMismatch(f"the batch is not in the anchored tree: {error}") from error
+    if found != anchor.root:
+        raise ReceiptMismatch("the batch is not in the anchored tree: the path leads to another root")
+    return found
+
+
+def _anchor(fields: "_Fields") -> AnchorProof:
+    return AnchorProof(
+        leaf_index=fields.number("leaf_index"),
+        tree_size=fields.number("tree_size"),
+        root=fields.hash("root"),
+        inclusion_path=fields.path("inclusion_path"),
+        chain_id=fields.number("chain_id"),
+        contract="0x" + fields.hash("contract", 20, prefix="0x").hex(),
+        tx_hash="0x" + fields.hash("tx_hash", prefix="0x").hex(),
+        block_number=fields.number("block_number"),
+    )
+
+
+class _Fields:
+    """Typed access to a decoded object; every failure names its field."""
+
+    def __init__(self, value: object, name: str) -> None:
+        if not isinstance(value, Mapping):
+            raise MalformedReceipt(f"{name} is not an object")
+        self._value = value
+        self._name = name
+
+    def get(self, key: str) -> object:
+        if key not in self._value:
+            raise MalformedReceipt(f"{self._name}: {key} is missing")
+        return self._value[key]
+
+    def text(self, key: str) -> str:
+        value = self.get(key)
+        if not isinstance(value, str):
+            raise MalformedReceipt(f"{self._name}: {key} is not a text")
+        return value
+
+    def number(self, key: str) -> int:
+        value = self.get(key)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
+            raise MalformedReceipt(f"{self._name}: {key} is not a whole number of 0 or more")
+        return value
+
+    def hash(self, key: str, length: int = 32, *, prefix: str = "") -> bytes:
+        return _unhex(self.text(key), length, prefix, f"{self._name}: {key}")
+
+    def path(self, key: str) -> tuple[bytes, ...]:
+        value = self.get(key)
+        if not isinstance(value, list) or not all(isinstance(node, str) for node in value):
+            raise MalformedReceipt(f"{self._name}: {key} is not a list of texts")
+        return tuple(_unhex(node, 32, "", f"{self._name}: {key}") for node in value)
+
+
+def _unhex(text: str, length: int, prefix: str, name: str) -> bytes:
+    digits = text.removeprefix(prefix)
+    try:
+        value = bytes.fromhex(digits)
+    except ValueError as error:
+        raise MalformedReceipt(f"{name} is not hex") from error
+    if len(digits) != 2 * length or len(value) != length or not text.startswith(prefix):
+        raise MalformedReceipt(f"{name} is not {prefix}{2 * length} hex digits")
+    return value

@@ -1,0 +1,1 @@
+"""Factory: what a partner's ERP registers (products, batches, API keys) and takes away (units, codes, exports)."""

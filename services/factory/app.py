@@ -1,0 +1,68 @@
+"""Factory's composition root: the only place where the server's parts meet."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+
+from services.common.clock import SystemClock
+from services.common.database import Database
+from services.common.queue import Queue
+from services.common.rpc import interceptors
+from services.common.rpc.server import Server
+from services.common.tokens import TokenVerifier
+from services.factory import unit_keys
+from services.factory.authentication import Authenticator
+from services.factory.hot_state import HotState
+from services.factory.idempotency import Writes
+from services.factory.operations.api_keys import ApiKeys
+from services.factory.operations.batches import Batches
+from services.factory.operations.key_check import KeyCheck
+from services.factory.operations.products import Products
+from services.factory.operations.proofs import Proofs
+from services.factory.operations.signing_keys import ensure_signing_keys
+from services.factory.operations.units import Units
+from services.factory.servicer import FactoryServicer
+from services.factory.settings import Settings
+from voketag.factory.v1 import factory_pb2
+
+DESCRIPTOR = factory_pb2.DESCRIPTOR.services_by_name["FactoryService"]
+QUEUE_NAME = "voketag:factory"
+"""The queue that the server nudges and the worker listens to."""
+
+
+@asynccontextmanager
+async def open_app(settings: Settings) -> AsyncIterator[Server]:
+    """Start the server; it stops, gracefully, at the end of the block."""
+    clock = SystemClock()
+    keys = unit_keys.load(settings.unit_keys)
+    verifier = TokenVerifier(public_keys=settings.token_public_keys, service="factory")
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(aclosing(Database.open(settings)))
+        queue = await stack.enter_async_context(aclosing(Queue(url=settings.queue_url, name=QUEUE_NAME)))
+        hot_state = await stack.enter_async_context(aclosing(HotState(url=settings.hot_state_url)))
+        await ensure_signing_keys(database=database, clock=clock, keys=keys, active=settings.signing_key_id)
+        key_check = KeyCheck(database=database, clock=clock)
+        await stack.enter_async_context(key_check.noting_use(every_seconds=settings.api_key_use_seconds))
+        servicer = FactoryServicer(
+            writes=Writes(database=database, clock=clock),
+            products=Products(database=database, clock=clock),
+            batches=Batches(database=database, clock=clock, queue=queue, signing_key_id=settings.signing_key_id),
+            units=Units(database=database, keys=keys, hot_state=hot_state),
+            api_keys=ApiKeys(database=database, clock=clock),
+            proofs=Proofs(database=database, keys=keys),
+        )
+        server = Server(
+            settings=settings,
+            services={DESCRIPTOR: servicer},
+            interceptors=interceptors.standard(
+                settings, authenticate=Authenticator(key_check=key_check, verifier=verifier)
+            ),
+        )
+        async with server:
+            yield server
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until `stop` is set."""
+    async with open_app(settings):
+        await stop.wait()

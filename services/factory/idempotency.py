@@ -1,0 +1,77 @@
+"""Writes that happen once, however often they are asked for.
+
+A write and the record of its answer are one transaction, so that no crash parts them. The answer is kept as the bytes that
+were sent: a replay says what the first call said, whatever happened since.
+"""
+
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from typing import Any, Protocol, TypeVar, cast
+from uuid import UUID
+
+from google.protobuf.message import Message
+
+from services.common.clock import Clock
+from services.common.database import Database, Transaction
+from services.common.errors import IdempotencyConflict
+from services.common.rpc.call import Call
+from services.common.rpc.methods import methods_of
+from services.factory.storage import idempotency as storage
+from voketag.factory.v1 import factory_pb2
+
+T = TypeVar("T")
+ResponseT = TypeVar("ResponseT", bound=Message)
+_RESPONSES = {
+    method.name: method.response for method in methods_of(factory_pb2.DESCRIPTOR.services_by_name["FactoryService"])
+}
+
+
+class WriteRequest(Protocol):
+    """A request of a write: a message with a `request_id`, empty when the caller does without idempotency."""
+
+    request_id: str
+
+    def SerializeToString(self, *, deterministic: bool = ...) -> bytes: ...  # noqa: N802, D102 - protobuf's name
+
+
+class Writes:
+    """Runs writes, each in a transaction of its own, at most once a `request_id`."""
+
+    def __init__(self, *, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def once(
+        self,
+        call: Call,
+        request: WriteRequest,
+        write: Callable[[Transaction], Awaitable[T]],
+        answer: Callable[[T], ResponseT],
+        *,
+        remembered: Callable[[ResponseT], ResponseT] = lambda response: response,
+    ) -> ResponseT:
+        """Run `write` and return its answer, or the first answer to the same request.
+
+        `remembered` says what a replay returns instead of the answer, for answers that hold a secret. Raises
+        IdempotencyConflict when the tenant used the request_id for another request of the method.
+        """
+        async with self._database.transaction() as tx:
+            if not request.request_id:
+                return answer(await write(tx))
+            key = storage.WriteKey(call.caller.tenant, call.method, UUID(request.request_id))
+            request_hash = _hash(request)
+            first = await storage.claim(tx, key, request_hash=request_hash, now=self._clock.now())
+            if first is None:
+                response = answer(await write(tx))
+                await storage.remember(tx, key, remembered(response).SerializeToString())
+                return response
+            if first.request_hash != request_hash:
+                raise IdempotencyConflict
+            return cast(ResponseT, _RESPONSES[call.method].FromString(first.response))
+
+
+def _hash(request: Any) -> bytes:
+    plain = type(request)()
+    plain.CopyFrom(request)
+    plain.ClearField("request_id")
+    return sha256(plain.SerializeToString(deterministic=True)).digest()

@@ -1,0 +1,27 @@
+"""voketag.factory.v1.FactoryService: one method per RPC, in a module per topic."""
+
+from services.factory.idempotency import Writes
+from services.factory.operations.api_keys import ApiKeys
+from services.factory.operations.batches import Batches
+from services.factory.operations.products import Products
+from services.factory.operations.proofs import Proofs
+from services.factory.operations.units import Units
+from services.factory.servicer.api_keys import ApiKeyMethods
+from services.factory.servicer.batches import BatchMethods
+from services.factory.servicer.products import ProductMethods
+from services.factory.servicer.proofs import ProofMethods
+from services.factory.servicer.units import UnitMethods
+
+
+class FactoryServicer(ProductMethods, BatchMethods, UnitMethods, ApiKeyMethods, ProofMethods):
+    """All of the contract's methods. Each topic's class names the use cases that it needs."""
+
+    def __init__(
+        self, *, writes: Writes, products: Products, batches: Batches, units: Units, api_keys: ApiKeys, proofs: Proofs
+    ) -> None:
+        self._writes = writes
+        self._products = products
+        self._batches = batches
+        self._units = units
+        self._api_keys = api_keys
+        self._proofs = proofs

@@ -4,9 +4,10 @@
     sealed = number(5) XOR HMAC-SHA256(K_seal, key_id(2) || tag)[0:5]
     code   = base64url(key_id(2) || sealed(5) || tag(8))
 
-Integers are big-endian; K_mac and K_seal come from the key's secret by HKDF-SHA256 (RFC 5869) with an empty salt. The seal
-hides how many units were made. The 64-bit tag is enough because guesses are online and rate-limited. The salt is never
-printed; it blinds the unit's leaf in the batch tree. Printed codes live for decades: nothing here may ever change.
+Integers are big-endian; K_mac and K_seal come from the key's secret by HKDF-SHA256 (RFC 5869) with an empty salt.
+The seal hides how many units were made. The 64-bit tag is enough because guesses are online and rate-limited. The
+salt is never printed; it blinds the unit's leaf in the batch tree. Printed codes live for decades: nothing here may
+ever change.
 """
 
 import base64

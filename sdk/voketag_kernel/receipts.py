@@ -1,8 +1,9 @@
 """Receipts, format `voketag-receipt/v1`: the way from a printed code to a root on a chain, for anyone to check.
 
-A receipt is JSON. Its unit leaf commits to the code, the serial, the batch's facts and a salt; a path leads to the batch
-root; a second path leads to the anchor root, which a transaction wrote on a chain. Checking the paths needs nothing but the
-receipt; checking the chain needs one JSON-RPC URL (`anchored_at_call`, `anchored_event`), and never this platform.
+A receipt is JSON. Its unit leaf commits to the code, the serial, the batch's facts and a salt; a path leads to the
+batch root; a second path leads to the anchor root, which a transaction wrote on a chain. Checking the paths needs
+nothing but the receipt; checking the chain needs one JSON-RPC URL (`anchored_at_call`, `anchored_event`), and never
+this platform.
 """
 
 import json
@@ -100,7 +101,7 @@ class CheckedReceipt:
 
 
 def unit_leaf_data(*, salt: bytes, raw_code: bytes, facts_hash: bytes, serial: str) -> bytes:
-    """Return the data of a unit's leaf: prefix, salt (16), code (15), SHA-256 of the batch facts (32), serial (UTF-8)."""
+    """Return the data of a unit's leaf: prefix, salt (16), code (15), SHA-256 of the facts (32), serial (UTF-8)."""
     return UNIT_LEAF_PREFIX + salt + raw_code + facts_hash + serial.encode()
 
 

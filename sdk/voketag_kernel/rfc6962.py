@@ -1,7 +1,7 @@
 """Merkle trees as RFC 6962, section 2.1, defines them, and the checks of RFC 9162, section 2.1.3 and 2.1.4.
 
-Hashes are 32 bytes. A leaf is hashed with 0x00 before it and a node with 0x01, so that no node passes for a leaf; no leaf
-is ever duplicated to fill a level.
+Hashes are 32 bytes. A leaf is hashed with 0x00 before it and a node with 0x01, so that no node passes for a leaf;
+no leaf is ever duplicated to fill a level.
 """
 
 from collections.abc import Sequence
@@ -119,7 +119,7 @@ def verify_consistency(
     if not 0 <= old_size <= new_size:
         raise InvalidProof(f"a tree of {old_size} is no prefix of one of {new_size}")
     _check_hashes([old_root, new_root, *path])
-    if old_size == new_size or old_size == 0:
+    if old_size in {0, new_size}:
         _check_trivial(old_size, new_size, old_root, new_root, path)
         return
     hashes = list(path)

@@ -1,8 +1,9 @@
 """Hash tiles: an RFC 6962 tree in rows of 256 hashes, the shape of C2SP tlog-tiles.
 
-Tile (level, index) holds the hashes of tree level 8 * level from index * 256 on, each the root of a perfect subtree of
-256^level leaves; the last tile of a level may be partial. Any node is computed from one tile, so a proof needs at most two
-tiles a level - the one over the leaf and the one at the right edge: six for up to 2^24 leaves, whatever the batch's size.
+Tile (level, index) holds the hashes of tree level 8 * level from index * 256 on, each the root of a perfect subtree
+of 256^level leaves; the last tile of a level may be partial. Any node is computed from one tile, so a proof needs
+at most two tiles a level - the one over the leaf and the one at the right edge: six for up to 2^24 leaves, whatever
+the batch's size.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -1,0 +1,132 @@
+"""RFC 6962 trees: the vectors, every edge that the RFCs name, and no proof that can be bent."""
+
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from voketag_kernel import rfc6962
+from voketag_kernel.rfc6962 import InvalidProof, verify_consistency, verify_inclusion
+
+
+def leaves_of(size: int) -> list[bytes]:
+    return [rfc6962.leaf_hash(number.to_bytes(4)) for number in range(size)]
+
+
+def test_roots_and_paths_are_those_of_the_vectors(vectors: dict[str, Any]) -> None:
+    leaves = [bytes.fromhex(unit["leaf_hash"]) for unit in vectors["batch"]["units"]]
+    for tree in vectors["batch"]["trees"]:
+        size = tree["size"]
+        assert rfc6962.root(leaves[:size]).hex() == tree["root"]
+        for index, path in enumerate(tree["proofs"]):
+            assert [node.hex() for node in rfc6962.inclusion_path(index, leaves[:size])] == path
+
+
+def test_the_empty_tree_has_the_hash_of_nothing() -> None:
+    assert rfc6962.root([]) == sha256(b"").digest()
+
+
+def test_the_roots_of_the_rfc_s_example_inputs_are_the_published_ones() -> None:
+    # The eight inputs that certificate-transparency implementations share, and their published roots.
+    inputs = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]
+    leaves = [rfc6962.leaf_hash(bytes.fromhex(text)) for text in inputs]
+    assert rfc6962.root(leaves[:1]).hex() == "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+    assert rfc6962.root(leaves[:2]).hex() == "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"
+    assert rfc6962.root(leaves).hex() == "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"
+
+
+@given(st.integers(1, 70), st.data())
+def test_every_leaf_of_every_tree_is_included(size: int, data: st.DataObject) -> None:
+    leaves = leaves_of(size)
+    index = data.draw(st.integers(0, size - 1))
+    path = rfc6962.inclusion_path(index, leaves)
+    verify_inclusion(leaves[index], index=index, size=size, path=path, expected_root=rfc6962.root(leaves))
+
+
+@given(st.integers(1, 70), st.data())
+def test_a_bent_inclusion_proof_is_refused(size: int, data: st.DataObject) -> None:
+    leaves, index = leaves_of(size), data.draw(st.integers(0, size - 1))
+    path, expected = rfc6962.inclusion_path(index, leaves), rfc6962.root(leaves)
+    bent = data.draw(st.sampled_from(["extra", "missing", "changed", "index", "root", "leaf"]))
+    leaf = leaves[index]
+    if bent == "extra":
+        path = [*path, bytes(32)]
+    elif bent == "missing" and path:
+        path = path[:-1]
+    elif bent == "changed" and path:
+        at = data.draw(st.integers(0, len(path) - 1))
+        path = [*path[:at], bytes(32), *path[at + 1 :]]
+    elif bent == "index" and size > 1:
+        index = (index + 1) % size
+    elif bent == "root":
+        expected = bytes(32)
+    else:
+        leaf = rfc6962.leaf_hash(b"another")
+    with pytest.raises(InvalidProof):
+        verify_inclusion(leaf, index=index, size=size, path=path, expected_root=expected)
+
+
+@pytest.mark.parametrize(("index", "size"), [(0, 0), (1, 1), (-1, 1), (5, 5)])
+def test_a_leaf_outside_the_tree_is_refused(index: int, size: int) -> None:
+    with pytest.raises(InvalidProof, match="not in a tree"):
+        verify_inclusion(bytes(32), index=index, size=size, path=[], expected_root=bytes(32))
+
+
+def test_a_tree_of_one_leaf_is_its_own_root() -> None:
+    leaf = rfc6962.leaf_hash(b"only")
+    verify_inclusion(leaf, index=0, size=1, path=[], expected_root=leaf)
+    with pytest.raises(InvalidProof, match="too long"):
+        verify_inclusion(leaf, index=0, size=1, path=[bytes(32)], expected_root=leaf)
+
+
+def test_a_hash_of_another_length_is_refused() -> None:
+    with pytest.raises(InvalidProof, match="32 bytes"):
+        verify_inclusion(bytes(32), index=0, size=2, path=[bytes(31)], expected_root=bytes(32))
+
+
+def test_an_inner_node_does_not_pass_for_a_leaf() -> None:
+    left, right = leaves_of(2)
+    assert rfc6962.leaf_hash(left + right) != rfc6962.root([left, right])
+
+
+def test_a_doubled_last_leaf_makes_another_root() -> None:
+    leaves = leaves_of(3)
+    assert rfc6962.root(leaves) != rfc6962.root([*leaves, leaves[-1]])
+
+
+@settings(max_examples=200)
+@given(st.integers(1, 70), st.data())
+def test_every_tree_is_consistent_with_its_prefixes(size: int, data: st.DataObject) -> None:
+    leaves, old = leaves_of(size), data.draw(st.integers(1, size))
+    path = rfc6962.consistency_path(old, leaves)
+    roots = {"old_root": rfc6962.root(leaves[:old]), "new_root": rfc6962.root(leaves)}
+    verify_consistency(old_size=old, new_size=size, path=path, **roots)
+    with pytest.raises(InvalidProof):
+        verify_consistency(old_size=old, new_size=size, path=[*path, bytes(32)], **roots)
+    if path:
+        with pytest.raises(InvalidProof):
+            verify_consistency(old_size=old, new_size=size, path=path[:-1], **roots)
+        with pytest.raises(InvalidProof):
+            verify_consistency(old_size=old, new_size=size, path=[*path[:-1], bytes(32)], **roots)
+    if old != size:
+        with pytest.raises(InvalidProof):
+            verify_consistency(old_size=old, new_size=size, path=path, **{**roots, "old_root": bytes(32)})
+
+
+def test_the_empty_tree_is_a_prefix_of_every_tree_without_a_path() -> None:
+    leaves = leaves_of(3)
+    verify_consistency(old_size=0, new_size=3, old_root=rfc6962.EMPTY_ROOT, new_root=rfc6962.root(leaves), path=[])
+    with pytest.raises(InvalidProof, match="empty tree"):
+        verify_consistency(old_size=0, new_size=3, old_root=bytes(32), new_root=rfc6962.root(leaves), path=[])
+
+
+def test_trees_of_one_size_with_two_roots_are_a_contradiction() -> None:
+    with pytest.raises(InvalidProof, match="two roots"):
+        verify_consistency(old_size=2, new_size=2, old_root=bytes(32), new_root=b"\1" * 32, path=[])
+
+
+def test_a_larger_tree_is_no_prefix_of_a_smaller_one() -> None:
+    with pytest.raises(InvalidProof, match="no prefix"):
+        verify_consistency(old_size=3, new_size=2, old_root=bytes(32), new_root=bytes(32), path=[])

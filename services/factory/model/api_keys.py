@@ -1,0 +1,91 @@
+"""API keys: `vkt_<key id>_<secret>`. The key id is public and finds the row; only a hash of the secret is kept."""
+
+import hmac
+import re
+import secrets
+import string
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from uuid import UUID
+
+from services.common.caller import TENANT_SCOPES
+from services.common.errors import InvalidArgument, PermissionDenied
+
+PREFIX = "vkt_"
+_KEY_ID_LENGTH = 16
+_KEY_ID_ALPHABET = string.ascii_lowercase + string.digits
+_FORM = re.compile(r"vkt_([a-z0-9]{16})_([A-Za-z0-9_-]{43})")  # 43 characters of base64url are 32 bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key of a tenant. It holds until it expires or is revoked, whichever comes first."""
+
+    key_id: str
+    tenant_id: UUID
+    name: str
+    secret_hash: bytes
+    scopes: frozenset[str]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+    def holds(self, now: datetime) -> bool:
+        """Say whether the key may be used."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+    def has_secret(self, secret: str) -> bool:
+        """Say whether this is the key's secret, in a time that tells nothing about it."""
+        return hmac.compare_digest(hash_secret(secret), self.secret_hash)
+
+
+@dataclass(frozen=True, slots=True)
+class NewApiKey:
+    """A key that was just made, with the credential that is shown this once."""
+
+    api_key: ApiKey
+    credential: str
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """The two parts of a credential."""
+
+    key_id: str
+    secret: str
+
+    def __str__(self) -> str:
+        return f"{PREFIX}{self.key_id}_{self.secret}"
+
+
+def make_credential() -> Credential:
+    """Return a new credential: an id of 82 random bits and a secret of 256."""
+    key_id = "".join(secrets.choice(_KEY_ID_ALPHABET) for _ in range(_KEY_ID_LENGTH))
+    return Credential(key_id=key_id, secret=secrets.token_urlsafe(32))
+
+
+def parse_credential(text: str) -> Credential | None:
+    """Split a credential, None when it has not the form of one."""
+    parts = _FORM.fullmatch(text)
+    return Credential(*parts.groups()) if parts else None
+
+
+def hash_secret(secret: str) -> bytes:
+    """Return what is stored of a secret: SHA-256. 256 random bits leave nothing to guess, so nothing to slow down."""
+    return sha256(secret.encode()).digest()
+
+
+def check_scopes(scopes: Iterable[str], granted_by: frozenset[str]) -> frozenset[str]:
+    """Return the scopes of a new key; InvalidArgument for an unknown one, PermissionDenied for one the maker lacks."""
+    asked = frozenset(scopes)
+    if unknown := asked - TENANT_SCOPES:
+        known = ", ".join(sorted(TENANT_SCOPES))
+        raise InvalidArgument.of("scopes", f"unknown: {', '.join(sorted(unknown))}; known: {known}")
+    if lacking := sorted(asked - granted_by):
+        raise PermissionDenied(
+            f"you cannot grant what you do not have: {', '.join(lacking)}", metadata={"scope": lacking[0]}
+        )
+    return asked

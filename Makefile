@@ -70,7 +70,7 @@ proto-format: $(VENV)/.dev ## Format the contracts
 	@$(BIN)/buf format --write --path protos/voketag
 
 proto-breaking: $(VENV)/.dev ## Fail when the contracts break clients of the released ones
-	@$(BIN)/buf breaking protos --against protos/released.binpb
+	@$(BIN)/buf build protos -o - | $(BIN)/buf breaking - --against protos/released.binpb --exclude-imports
 
 proto-release: $(VENV)/.dev ## Make today's contracts the released ones: clients in the field have them from now on
 	@$(BIN)/buf build protos --exclude-source-info --output protos/released.binpb

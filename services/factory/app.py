@@ -10,7 +10,7 @@ from services.common.queue import Queue
 from services.common.rpc import interceptors
 from services.common.rpc.server import Server
 from services.common.tokens import TokenVerifier
-from services.factory import unit_keys
+from services.common import unit_keys
 from services.factory.authentication import Authenticator
 from services.factory.hot_state import HotState
 from services.factory.idempotency import Writes

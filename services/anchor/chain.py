@@ -46,8 +46,9 @@ from services.anchor.chain_types import (
 )
 from services.anchor.contract.artifact import load_artifact
 from services.anchor.signer import Signer
-from services.anchor.transactions import ANCHORED_TOPIC, anchored_events, encode_anchor, encode_call, sign
+from services.anchor.transactions import anchored_events, encode_anchor, encode_call, sign
 from services.common.errors import ChainUnavailable
+from voketag_kernel.receipts import ANCHORED_TOPIC
 
 KEEPALIVE_SECONDS = 5  # below any server's own limit, else a request may meet a connection that was just closed
 
@@ -71,7 +72,7 @@ class EvmNode:
     async def check_chain(self) -> None:
         """WrongChain when the node is of another chain."""
         with _translated():
-            actual = await self._eth.chain_id
+            actual = int(await self._eth.chain_id)
         if actual != self.chain_id:
             raise WrongChain(f"the node is of chain {actual}, not {self.chain_id}: correct the RPC URL or the chain id")
 
@@ -85,47 +86,47 @@ class EvmNode:
         with _translated():
             block = await self._eth.get_block("latest")
             return Head(
-                number=block["number"],
-                block_hash=_hex(block["hash"]),
-                timestamp=block["timestamp"],
-                base_fee_wei=block.get("baseFeePerGas"),
+                number=int(block["number"]),
+                block_hash=_hash(block["hash"]),
+                timestamp=int(block["timestamp"]),
+                base_fee_wei=_int_or_none(block.get("baseFeePerGas")),
             )
 
     async def block_hash(self, number: int) -> str | None:
         """Hash of the block at that height now; None above the head."""
         with _translated():
             try:
-                return _hex((await self._eth.get_block(number))["hash"])
+                return _hash((await self._eth.get_block(number))["hash"])
             except BlockNotFound:
                 return None
 
     async def pending_nonce_of(self, address: str) -> int:
         """The next nonce of an address after what waits in the pool."""
         with _translated():
-            return await self._eth.get_transaction_count(to_checksum_address(address), "pending")
+            return int(await self._eth.get_transaction_count(to_checksum_address(address), "pending"))
 
     async def mined_nonce_of(self, address: str) -> int:
         """The next nonce of an address after what was mined."""
         with _translated():
-            return await self._eth.get_transaction_count(to_checksum_address(address), "latest")
+            return int(await self._eth.get_transaction_count(to_checksum_address(address), "latest"))
 
     async def balance_of(self, address: str) -> int:
         """Wei that an address holds."""
         with _translated():
-            return await self._eth.get_balance(to_checksum_address(address))
+            return int(await self._eth.get_balance(to_checksum_address(address)))
 
     async def suggest_fees(self) -> Fees:
         """Twice the base fee and the usual tip, or the gas price where the chain has no base fee; under the ceiling."""
         base_wei = (await self.head()).base_fee_wei
         ceiling = self._fee_ceiling_wei
         with _translated():
-            tip_wei = await self._eth.max_priority_fee if base_wei is not None else None
-            least_wei = base_wei if base_wei is not None else await self._eth.gas_price
+            tip_wei = None if base_wei is None else int(await self._eth.max_priority_fee)
+            least_wei = int(await self._eth.gas_price) if base_wei is None else base_wei
         if least_wei > ceiling:
             raise FeeAboveCeiling(f"the chain asks {least_wei} wei per gas, the ceiling is {ceiling}")
-        if base_wei is None or tip_wei is None:
+        if tip_wei is None:
             return Fees(least_wei, None)
-        return Fees(min(2 * base_wei + tip_wei, ceiling), min(tip_wei, ceiling))
+        return Fees(min(2 * least_wei + tip_wei, ceiling), min(tip_wei, ceiling))
 
     async def estimate(self, *, sender: str, to: str | None, data: bytes) -> int:
         """Gas limit for a transaction on the newest block: what it uses now and a fifth more."""
@@ -133,14 +134,15 @@ class EvmNode:
         if to is not None:
             fields["to"] = to_checksum_address(to)
         with _translated():
-            used = await self._eth.estimate_gas(fields)
+            used = int(await self._eth.estimate_gas(fields))
         return used + used // 5
 
     async def broadcast(self, raw: bytes) -> Broadcast:
         """Hand a signed transaction to the node."""
+        tx_hash = _hex(keccak(raw))
         with _translated():
             try:
-                tx_hash = _hex(await self._eth.send_raw_transaction(raw))
+                _same_transaction(await self._eth.send_raw_transaction(raw), tx_hash)
             except Web3RPCError as error:
                 text, _ = _wording(error)
                 if says_already_known(text):
@@ -149,9 +151,10 @@ class EvmNode:
                     return Broadcast.UNDERPRICED
                 if not says_nonce_used(text):
                     raise
-                tx_hash = _hex(keccak(raw))
-                return Broadcast.ALREADY_MINED if await self._raw_receipt(tx_hash) else Broadcast.NONCE_USED
-            return Broadcast.ACCEPTED
+            else:
+                return Broadcast.ACCEPTED
+            mined = await self._raw_receipt(tx_hash)
+        return Broadcast.NONCE_USED if mined is None else Broadcast.ALREADY_MINED
 
     async def transaction(self, tx_hash: str) -> ChainTransaction | None:
         """A transaction in the pool or in a block."""
@@ -160,12 +163,13 @@ class EvmNode:
                 found = await self._eth.get_transaction(HexStr(tx_hash))
             except TransactionNotFound:
                 return None
+            _same_transaction(found["hash"], tx_hash)
             return ChainTransaction(
                 tx_hash=tx_hash,
                 sender=found["from"],
                 to=found.get("to"),
-                nonce=found["nonce"],
-                block_number=found.get("blockNumber"),
+                nonce=int(found["nonce"]),
+                block_number=_int_or_none(found.get("blockNumber")),
             )
 
     async def receipt(self, tx_hash: str) -> TransactionReceipt | None:
@@ -177,10 +181,10 @@ class EvmNode:
             return TransactionReceipt(
                 tx_hash=tx_hash,
                 succeeded=found["status"] == 1,
-                block_number=found["blockNumber"],
-                block_hash=_hex(found["blockHash"]),
-                gas_used=found["gasUsed"],
-                gas_price_wei=found["effectiveGasPrice"],
+                block_number=int(found["blockNumber"]),
+                block_hash=_hash(found["blockHash"]),
+                gas_used=int(found["gasUsed"]),
+                gas_price_wei=_int_or_none(found.get("effectiveGasPrice")),
                 contract_address=found.get("contractAddress"),
                 events=self._events(found["logs"]),
             )
@@ -194,8 +198,7 @@ class EvmNode:
             found = await self._eth.get_transaction_receipt(HexStr(tx_hash))
         except TransactionNotFound:
             return None
-        if _hex(found["transactionHash"]) != tx_hash.lower():
-            raise ChainUnavailable("the chain's node answers about another transaction; use another node")
+        _same_transaction(found["transactionHash"], tx_hash)
         return found
 
 
@@ -275,7 +278,7 @@ class EvmChain(EvmNode):
                     "fromBlock": BlockNumber(block),
                     "toBlock": BlockNumber(block),
                     "address": to_checksum_address(self.contract_address),
-                    "topics": [HexStr(_hex(ANCHORED_TOPIC)), HexStr(_hex(root))],
+                    "topics": [HexStr(ANCHORED_TOPIC), HexStr(_hex(root))],
                 }
             )
             events = self._events(logs)
@@ -325,7 +328,8 @@ def _translated() -> Iterator[None]:
         raise ChainUnavailable(f"the chain's node answers HTTP {error.status}; try again") from None
     except (ClientError, TimeoutError, OSError) as error:
         raise ChainUnavailable(f"the chain's node does not answer ({type(error).__name__}); try again") from error
-    except (BadResponseFormat, ValueError) as error:
+    # web3 shapes an answer before anything has validated it, so nonsense surfaces as any of these.
+    except (BadResponseFormat, ValueError, TypeError, LookupError, AttributeError) as error:
         raise ChainUnavailable("the chain's node answers something else than JSON-RPC; check its URL") from error
 
 
@@ -337,5 +341,21 @@ def _wording(error: Web3RPCError) -> tuple[str, object]:
     return str(error), None
 
 
+def _same_transaction(answered: bytes, asked: str) -> None:
+    if _hash(answered) != asked.lower():
+        raise ChainUnavailable("the chain's node answers about another transaction; use another node")
+
+
 def _hex(value: bytes) -> str:
     return "0x" + bytes(value).hex()
+
+
+def _hash(value: bytes) -> str:
+    if len(value) != 32:
+        raise ValueError(f"a hash has 32 bytes, not {len(value)}")
+    return _hex(value)
+
+
+def _int_or_none(value: object) -> int | None:
+    """web3 passes what is no hexadecimal number on unchanged; ValueError or TypeError for that."""
+    return None if value is None else int(value)  # type: ignore[call-overload]

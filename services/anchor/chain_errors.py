@@ -32,13 +32,41 @@ class FeeAboveCeiling(ChainRefused):
     """The chain asks for more per gas than the configured ceiling. Wait, or raise the ceiling."""
 
 
-# Nodes give no code for these, only their own words: geth and its relatives first, then anvil, Besu, Nethermind.
-_ALREADY_KNOWN = ("already known", "already imported", "known transaction", "alreadyknown")
-_NONCE_USED = ("nonce too low", "oldnonce", "nonce is too low", "nonce below")
-_UNDERPRICED = ("underpriced", "max fee per gas less than block base fee", "feetoolow", "replacementnotallowed")
-_NO_FUNDS = ("insufficient funds", "insufficientfunds", "upfront cost exceeds")
-_BUSY = ("rate limit", "too many requests", "internal error", "timeout", "timed out", "indexing is in progress")
-_BUSY_CODES = (-32603, -32005, 429)
+# Nodes give no code for these, only their own words.
+_ALREADY_KNOWN = (
+    "already known",  # geth, Reth
+    "already imported",  # anvil
+    "known transaction",  # Besu, Klaytn, zkSync
+    "alreadyknown",  # Nethermind
+    "existing tx with same hash",  # Erigon
+)
+_NONCE_USED = (
+    "nonce too low",  # geth, Reth, Erigon, Besu, anvil
+    "nonce is too low",  # OpenEthereum
+    "oldnonce",  # Nethermind
+    "invalid transaction nonce",  # Arbitrum
+)
+_UNDERPRICED = (
+    "underpriced",  # geth, Reth, Erigon, Besu, anvil: to enter the pool, or to replace what is in it
+    "could not replace existing tx",  # Erigon
+    "feetoolow",  # Nethermind
+    "replacementnotallowed",  # Nethermind
+    "less than block base fee",  # geth, anvil, Arbitrum
+    "gas price too low",  # Arbitrum, Metis
+    "gas price below configured minimum",  # Besu
+)
+_NO_FUNDS = (
+    "insufficient funds",  # geth, Reth, Erigon, anvil
+    "insufficientfunds",  # Nethermind
+    "upfront cost exceeds",  # Besu
+    "not enough funds",  # Arbitrum
+)
+_BUSY = (
+    *("rate limit", "too many requests", "timeout", "timed out", "internal error"),
+    *("pool is full", "pool full", "queue full"),
+    "indexing is in progress",  # geth, for a transaction it may know
+)
+_BUSY_CODES = (-32603, -32005, 429)  # internal error (JSON-RPC 2.0), limit exceeded (EIP-1474), HTTP's own
 
 
 def says_already_known(text: str) -> bool:

@@ -52,14 +52,17 @@ class AnchoredEvent:
 
 @dataclass(frozen=True, slots=True)
 class TransactionReceipt:
-    """A mined transaction. `events` holds only what our contract emitted; a root that already stood emits nothing."""
+    """A mined transaction. `events` holds only what our contract emitted; a root that already stood emits nothing.
+
+    `gas_price_wei` is what was paid per gas, None where an old chain does not say.
+    """
 
     tx_hash: str
     succeeded: bool
     block_number: int
     block_hash: str
     gas_used: int
-    gas_price_wei: int
+    gas_price_wei: int | None
     contract_address: str | None
     events: tuple[AnchoredEvent, ...]
 

@@ -11,9 +11,9 @@ from eth_utils.crypto import keccak
 from services.anchor.chain_errors import FeeAboveCeiling
 from services.anchor.chain_types import AnchoredEvent, Fees, SignedTransaction, SizedRoot
 from services.anchor.signer import Signer, TransactionFields
+from voketag_kernel.receipts import ANCHORED_TOPIC
 
 MAX_ROOTS_PER_TRANSACTION = 256  # the contract's bound
-ANCHORED_TOPIC = keccak(text="Anchored(bytes32,uint64,uint64,address)")
 
 
 def encode_anchor(roots: Sequence[SizedRoot]) -> bytes:
@@ -36,7 +36,8 @@ def anchored_events(logs: Iterable[Mapping[str, Any]], contract_address: str) ->
     return tuple(
         _anchored_event(log)
         for log in logs
-        if to_checksum_address(log["address"]) == contract_address and bytes(log["topics"][0]) == ANCHORED_TOPIC
+        if to_checksum_address(log["address"]) == contract_address
+        and bytes(log["topics"][0]) == bytes.fromhex(ANCHORED_TOPIC[2:])
     )
 
 

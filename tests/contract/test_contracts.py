@@ -1,0 +1,129 @@
+"""What the contracts promise, held against the code: rules, reasons, methods, and rooms that are alike."""
+
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+
+import services
+from services.admin.servicer import AdminServicer
+from services.anchor.servicer import AnchorServicer
+from services.common import errors
+from services.common.caller import ROLE_SCOPES, CallerKind
+from services.common.errors import VokeTagError
+from services.common.rpc.methods import Method, methods_of
+from services.factory.servicer import FactoryServicer
+from services.scan.servicer import ScanServicer
+from voketag.admin.v1 import admin_pb2
+from voketag.anchor.v1 import anchor_pb2
+from voketag.common.v1 import errors_pb2
+from voketag.factory.v1 import factory_pb2
+from voketag.scan.v1 import scan_pb2
+
+SERVICERS = {
+    admin_pb2.DESCRIPTOR.services_by_name["AdminService"]: AdminServicer,
+    anchor_pb2.DESCRIPTOR.services_by_name["AnchorService"]: AnchorServicer,
+    factory_pb2.DESCRIPTOR.services_by_name["FactoryService"]: FactoryServicer,
+    scan_pb2.DESCRIPTOR.services_by_name["ScanService"]: ScanServicer,
+}
+METHODS = [(method, servicer) for service, servicer in SERVICERS.items() for method in methods_of(service)]
+# Said by the edge, which answers for paths, methods and sizes that no service ever sees.
+EDGE_REASONS = {"METHOD_NOT_FOUND", "REQUEST_TOO_LARGE", "UNIMPLEMENTED"}
+ROOMS = ("admin", "anchor", "factory", "scan")
+FURNITURE = ("__main__", "app", "convert", "model", "operations", "servicer", "settings", "storage", "tables")
+
+every_method = pytest.mark.parametrize(("method", "servicer"), METHODS, ids=[method.name for method, _ in METHODS])
+
+
+@every_method
+def test_every_method_declares_who_may_call_it(method: Method, servicer: type) -> None:
+    rule = method.rule
+    assert rule.declared
+    if rule.public:
+        assert not rule.callers
+        assert not rule.scope
+        assert not rule.services
+        return
+    assert rule.callers
+    assert bool(rule.services) == (CallerKind.SERVICE in rule.callers)
+    assert bool(rule.scope) == bool(rule.callers - {CallerKind.SERVICE})
+
+
+@every_method
+def test_every_scope_of_a_rule_is_one_that_a_role_grants(method: Method, servicer: type) -> None:
+    granted = frozenset().union(*ROLE_SCOPES.values())
+    assert not method.rule.scope or method.rule.scope in granted
+
+
+@every_method
+def test_every_method_is_implemented(method: Method, servicer: type) -> None:
+    implementation = getattr(servicer, method.python_name)
+    if method.server_streaming:
+        assert inspect.isasyncgenfunction(implementation)
+    else:
+        assert inspect.iscoroutinefunction(implementation)
+
+
+@pytest.mark.parametrize("servicer", SERVICERS.values())
+def test_a_servicer_has_no_method_beside_its_contract(servicer: type) -> None:
+    declared = {method.python_name for method, owner in METHODS if owner is servicer}
+    public = {name for name, _ in inspect.getmembers(servicer, inspect.isfunction) if not name.startswith("_")}
+    assert public == declared
+
+
+def _leaves(tree: type[VokeTagError]) -> Iterator[type[VokeTagError]]:
+    yield tree
+    for branch in tree.__subclasses__():
+        yield from _leaves(branch)
+
+
+def test_reasons_and_errors_match_one_to_one() -> None:
+    for module in _modules("services"):
+        importlib.import_module(module)
+    declared = {name.removeprefix("ERROR_REASON_") for name in errors_pb2.ErrorReason} - {"UNSPECIFIED"}
+    owned: dict[str, list[str]] = {}
+    for leaf in _leaves(errors.VokeTagError):
+        if "reason" in leaf.__dict__:
+            owned.setdefault(leaf.reason, []).append(leaf.__name__)
+    assert set(owned) | EDGE_REASONS == declared
+    assert {reason: names for reason, names in owned.items() if len(names) > 1} == {}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_are_alike(room: str) -> None:
+    package = importlib.import_module(f"services.{room}")
+    found = {module.name for module in pkgutil.iter_modules(package.__path__)}
+    assert set(FURNITURE) <= found
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_module_says_what_it_is_for(room: str) -> None:
+    for name in _modules(f"services.{room}"):
+        module = importlib.import_module(name)
+        assert module.__doc__, f"{name} has no docstring"
+
+
+def test_importing_needs_no_environment_and_does_no_network() -> None:
+    program = """
+import importlib, socket, sys
+def refuse(*args, **kwargs):
+    raise AssertionError("import opened a socket")
+socket.socket.connect = refuse
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+"""
+    names = [name for name in _modules("services") if name != "services.migrations.env"]
+    subprocess.run([sys.executable, "-c", program, *names], check=True, env={"PYTHONPATH": ":".join(sys.path)})
+
+
+def _modules(package: str) -> Iterator[str]:
+    root: ModuleType = services if package == "services" else importlib.import_module(package)
+    for module in pkgutil.walk_packages(root.__path__, f"{package}."):
+        # Alembic runs these itself, inside a migration.
+        if "migrations.env" not in module.name and "migrations.versions" not in module.name:
+            yield module.name

@@ -1,0 +1,45 @@
+"""Ids, page tokens and log redaction."""
+
+import time
+
+import pytest
+
+from services.common.errors import InvalidPageToken
+from services.common.ids import uuid7
+from services.common.logs import redact
+from services.common.paging import decode_token, encode_token, page_size
+
+
+def test_ids_are_version_7_and_carry_the_time() -> None:
+    before = time.time_ns() // 1_000_000
+    made = uuid7()
+    after = time.time_ns() // 1_000_000
+    assert (made.version, made.variant) == (7, "specified in RFC 4122")
+    assert before <= made.int >> 80 <= after
+
+
+@pytest.mark.parametrize(("asked", "given"), [(0, 50), (1, 1), (1000, 1000), (1001, 1000)])
+def test_page_sizes_are_coerced(asked: int, given: int) -> None:
+    assert page_size(asked) == given
+
+
+def test_a_page_token_gives_its_position_back() -> None:
+    assert decode_token(encode_token("x", 5), str, int) == ("x", 5)
+    assert decode_token("", str) is None
+
+
+@pytest.mark.parametrize("token", ["?", "e30", "WzFd", encode_token("x", "y"), encode_token()])
+def test_a_token_of_another_listing_is_refused(token: str) -> None:
+    with pytest.raises(InvalidPageToken):
+        decode_token(token, str)
+
+
+def test_logs_keep_no_secrets_and_no_codes() -> None:
+    event = {"event": "login", "password": "p", "access_token": "t", "code": "AAGX", "batch_id": "b"}
+    assert redact(None, "info", dict(event)) == {
+        "event": "login",
+        "password": "[redacted]",
+        "access_token": "[redacted]",
+        "code": "[redacted]",
+        "batch_id": "b",
+    }

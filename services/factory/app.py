@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
+from services.common import unit_keys
 from services.common.clock import SystemClock
 from services.common.database import Database
 from services.common.queue import Queue
 from services.common.rpc import interceptors
 from services.common.rpc.server import Server
 from services.common.tokens import TokenVerifier
-from services.common import unit_keys
 from services.factory.authentication import Authenticator
 from services.factory.hot_state import HotState
 from services.factory.idempotency import Writes
@@ -46,7 +46,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
         servicer = FactoryServicer(
             writes=Writes(database=database, clock=clock),
             products=Products(database=database, clock=clock),
-            batches=Batches(database=database, clock=clock, queue=queue, signing_key_id=settings.signing_key_id),
+            batches=Batches(database=database, queue=queue, signing_key_id=settings.signing_key_id),
             units=Units(database=database, keys=keys, hot_state=hot_state),
             api_keys=ApiKeys(database=database, clock=clock),
             proofs=Proofs(database=database, keys=keys),

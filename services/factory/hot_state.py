@@ -1,4 +1,4 @@
-"""What Factory tells Scan through Redis: which units changed. A lost message costs Scan a second, so none is retried."""
+"""What Factory tells Scan through Redis: which units changed. A lost message costs Scan a second: none is retried."""
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError

@@ -1,7 +1,7 @@
 """Writes that happen once, however often they are asked for.
 
-A write and the record of its answer are one transaction, so that no crash parts them. The answer is kept as the bytes that
-were sent: a replay says what the first call said, whatever happened since.
+A write and the record of its answer are one transaction, so that no crash parts them. The answer is kept as the bytes
+that were sent: a replay says what the first call said, whatever happened since.
 """
 
 from collections.abc import Awaitable, Callable
@@ -31,7 +31,7 @@ class WriteRequest(Protocol):
 
     request_id: str
 
-    def SerializeToString(self, *, deterministic: bool = ...) -> bytes: ...  # noqa: N802, D102 - protobuf's name
+    def SerializeToString(self, *, deterministic: bool = ...) -> bytes: ...  # noqa: N802 - protobuf's name
 
 
 class Writes:

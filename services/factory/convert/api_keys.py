@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from services.common.errors import InvalidPageToken
 from services.common.paging import decode_token, encode_token
 from services.factory.convert.fields import moment, timestamp
-from services.factory.model.api_keys import ApiKey, NewApiKey
+from services.factory.model.api_keys import ApiKey, NewApiKey, is_key_id
 from services.factory.model.page import Page
 from voketag.factory.v1 import factory_pb2
 
@@ -21,6 +21,8 @@ def position(page_token: str) -> tuple[datetime, str] | None:
     if found is None:
         return None
     created_at, key_id = map(str, found)
+    if not is_key_id(key_id):
+        raise InvalidPageToken
     try:
         return datetime.fromisoformat(created_at).astimezone(UTC), key_id
     except (ValueError, OverflowError) as error:

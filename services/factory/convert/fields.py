@@ -1,5 +1,6 @@
 """Fields that many messages have."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -33,7 +34,7 @@ def text(field: str, value: str) -> str:
     return value
 
 
-def texts(field: str, values: dict[str, str]) -> dict[str, str]:
+def texts(field: str, values: Mapping[str, str]) -> dict[str, str]:
     """Return a map of texts, none of which has a NUL character."""
     return {text(field, key): text(f"{field}.{key}", value) for key, value in values.items()}
 

@@ -16,7 +16,8 @@ from services.common.errors import InvalidArgument, PermissionDenied
 PREFIX = "vkt_"
 _KEY_ID_LENGTH = 16
 _KEY_ID_ALPHABET = string.ascii_lowercase + string.digits
-_FORM = re.compile(r"vkt_([a-z0-9]{16})_([A-Za-z0-9_-]{43})")  # 43 characters of base64url are 32 bytes
+_KEY_ID = r"[a-z0-9]{16}"
+_FORM = re.compile(rf"vkt_({_KEY_ID})_([A-Za-z0-9_-]{{43}})")  # 43 characters of base64url are 32 bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,11 @@ def parse_credential(text: str) -> Credential | None:
     """Split a credential, None when it has not the form of one."""
     parts = _FORM.fullmatch(text)
     return Credential(*parts.groups()) if parts else None
+
+
+def is_key_id(text: str) -> bool:
+    """Say whether a text has the form of a key id."""
+    return re.fullmatch(_KEY_ID, text) is not None
 
 
 def hash_secret(secret: str) -> bytes:

@@ -32,7 +32,7 @@ class ApiKeys:
     ) -> NewApiKey:
         """Make a key. `granted_by` are the maker's scopes: a key never has more.
 
-        Raises InvalidArgument for an unknown scope or an expiry in the past, PermissionDenied for a scope the maker lacks.
+        Raises InvalidArgument for an unknown scope or a past expiry, PermissionDenied for a scope the maker lacks.
         """
         if expires_at is not None and expires_at <= self._clock.now():
             raise InvalidArgument.of("expires_at", "give a time in the future, or none")

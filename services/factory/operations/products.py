@@ -42,9 +42,7 @@ class Products:
         async with self._database.reading() as tx:
             return _found(await storage.product_by_id(tx, tenant_id, product_id))
 
-    async def list(
-        self, tenant_id: UUID, *, before: UUID | None, limit: int, include_archived: bool
-    ) -> Page[Product]:
+    async def list(self, tenant_id: UUID, *, before: UUID | None, limit: int, include_archived: bool) -> Page[Product]:
         """Return products, newest first, from the one after `before` on."""
         async with self._database.reading() as tx:
             found = await storage.list_products(
@@ -52,9 +50,7 @@ class Products:
             )
         return Page.cut(found, limit)
 
-    async def update(
-        self, tx: Transaction, tenant_id: UUID, product_id: UUID, change: Mapping[str, Any]
-    ) -> Product:
+    async def update(self, tx: Transaction, tenant_id: UUID, product_id: UUID, change: Mapping[str, Any]) -> Product:
         """Change fields of ProductDetails; ProductNotFound, or InvalidArgument when the outcome is no product."""
         product = _found(await storage.product_by_id(tx, tenant_id, product_id, lock=True))
         details = replace(product.details, **change)

@@ -30,9 +30,7 @@ async def insert_product(tx: Transaction, product: Product) -> None:
         raise
 
 
-async def product_by_id(
-    tx: Transaction, tenant_id: UUID, product_id: UUID, *, lock: bool = False
-) -> Product | None:
+async def product_by_id(tx: Transaction, tenant_id: UUID, product_id: UUID, *, lock: bool = False) -> Product | None:
     """Return a product of the tenant; `lock` keeps other writers out until the transaction ends."""
     query = select(products).where(products.c.tenant_id == tenant_id, products.c.product_id == product_id)
     if lock:

@@ -1,0 +1,63 @@
+"""Real parts for every ring: a PostgreSQL and a Valkey of our own, and a migrated database for each test."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+from uuid import uuid4
+
+import pytest
+
+from deploy.local.postgres import SUPERUSER, Postgres
+from deploy.local.valkey import Valkey
+
+# Not UTC, and without whole hours: a time that forgets its zone shows.
+os.environ["TZ"] = "Asia/Kathmandu"
+time.tzset()
+
+
+class DatabaseUrl(Protocol):
+    """Returns the URL of the test's database for a role: a service's own, or the owner of everything."""
+
+    def __call__(self, role: str = SUPERUSER) -> str: ...
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """PostgreSQL, started for this test process and provably the one that was started."""
+    with Postgres(tmp_path_factory.mktemp("postgres")) as server:
+        served = server.sql("SHOW data_directory")
+        assert Path(served).samefile(server.data), f"port {server.port} leads to {served}, which is not ours"
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres: Postgres) -> str:
+    """Name of a database that the migrations made: the template of every test's own."""
+    environment = {**os.environ, "VOKETAG_DATABASE_URL": postgres.url()}
+    subprocess.run([sys.executable, "-m", "services.migrations", "upgrade"], env=environment, check=True)
+    return "voketag"
+
+
+@pytest.fixture
+def database_url(postgres: Postgres, migrated: str) -> Iterator[DatabaseUrl]:
+    """A database of the test's own, as a function of the role."""
+    name = f"test_{uuid4().hex}"
+    postgres.sql(f"CREATE DATABASE {name} TEMPLATE {migrated}", database="postgres")
+
+    def url(role: str = SUPERUSER) -> str:
+        return postgres.url(role, name)
+
+    yield url
+    if postgres.running:
+        postgres.sql(f"DROP DATABASE {name} WITH (FORCE)", database="postgres")
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """Valkey, started for this test process."""
+    with Valkey(tmp_path_factory.mktemp("valkey")) as server:
+        yield server

@@ -1,0 +1,106 @@
+"""VokeTag for ERPs and auditors.
+
+    with voketag_sdk.Client("https://api.example.com", api_key=key) as voketag:
+        product = voketag.products.create(sku="AURORA-01", name="Aurora serum")
+        batch = voketag.batches.create(product.id, quantity=10_000)
+        batch = voketag.batches.wait(batch.id, progress=print)
+
+Names are imported when they are first used, so that checking a receipt needs no gRPC.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from voketag_sdk._version import __version__
+
+if TYPE_CHECKING:
+    from voketag_sdk import errors
+    from voketag_sdk._items import AsyncItems
+    from voketag_sdk._sync import Items
+    from voketag_sdk.aio import AsyncClient
+    from voketag_sdk.client import Client
+    from voketag_sdk.errors import VokeTagError
+    from voketag_sdk.models import (
+        ApiKey,
+        Batch,
+        BatchAnchor,
+        BatchState,
+        ExportedUnit,
+        NewApiKey,
+        Product,
+        RiskFactor,
+        ScanHistory,
+        ScannedBatch,
+        ScannedProduct,
+        ScannedUnit,
+        ScanResult,
+        Unit,
+        UnitState,
+        UnitStateReason,
+        Verdict,
+    )
+    from voketag_sdk.receipts import ChainEvidence, Receipt, VerifiedReceipt, parse_receipt, verify_receipt
+    from voketag_sdk.retry import RetryPolicy
+
+__all__ = [
+    "ApiKey",
+    "AsyncClient",
+    "AsyncItems",
+    "Batch",
+    "BatchAnchor",
+    "BatchState",
+    "ChainEvidence",
+    "Client",
+    "ExportedUnit",
+    "Items",
+    "NewApiKey",
+    "Product",
+    "Receipt",
+    "RetryPolicy",
+    "RiskFactor",
+    "ScanHistory",
+    "ScanResult",
+    "ScannedBatch",
+    "ScannedProduct",
+    "ScannedUnit",
+    "Unit",
+    "UnitState",
+    "UnitStateReason",
+    "Verdict",
+    "VerifiedReceipt",
+    "VokeTagError",
+    "__version__",
+    "errors",
+    "parse_receipt",
+    "verify_receipt",
+]
+
+_HOMES = {
+    "AsyncClient": "aio",
+    "AsyncItems": "_items",
+    "ChainEvidence": "receipts",
+    "Client": "client",
+    "Items": "_sync",
+    "Receipt": "receipts",
+    "RetryPolicy": "retry",
+    "VerifiedReceipt": "receipts",
+    "VokeTagError": "errors",
+    "parse_receipt": "receipts",
+    "verify_receipt": "receipts",
+}
+"""The module of every exported name that is not one of `models`."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import an exported name when it is first asked for (PEP 562)."""
+    if name == "errors":
+        return import_module("voketag_sdk.errors")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"voketag_sdk.{_HOMES.get(name, 'models')}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the exported names."""
+    return sorted(__all__)

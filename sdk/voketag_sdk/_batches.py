@@ -1,0 +1,159 @@
+"""Batches of the tenant: order, follow, take away the codes."""
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from datetime import date
+from os import PathLike
+from pathlib import Path
+from time import monotonic
+from typing import Literal
+from uuid import uuid4
+
+from voketag.factory.v1 import factory_pb2
+from voketag_sdk import _convert
+from voketag_sdk._export import Export, write_file
+from voketag_sdk._items import AsyncItems
+from voketag_sdk._transport import Transport
+from voketag_sdk.errors import BatchStopped, DeadlineExceeded
+from voketag_sdk.models import Batch, BatchState, ExportedUnit
+
+WAIT_SECONDS = 3600.0
+
+
+class AsyncBatches:
+    """Batches of the tenant. `request_id` as for products."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def create(
+        self,
+        product_id: str,
+        *,
+        quantity: int,
+        lot: str = "",
+        manufactured_at: date | None = None,
+        expires_at: date | None = None,
+        metadata: Mapping[str, str] | None = None,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> Batch:
+        """Order 1..1,000,000 units. Returns at once: `wait` for the codes. ProductNotFound, ProductArchived."""
+        request = factory_pb2.CreateBatchRequest(
+            product_id=product_id,
+            quantity=quantity,
+            lot=lot,
+            manufactured_at=manufactured_at.isoformat() if manufactured_at else "",
+            expires_at=expires_at.isoformat() if expires_at else "",
+            metadata=metadata,
+            request_id=request_id or str(uuid4()),
+        )
+        return _convert.batch(await self._transport.call(self._transport.factory.CreateBatch, request, timeout=timeout))
+
+    async def get(self, batch_id: str, *, timeout: float | None = None) -> Batch:
+        """Return one batch. BatchNotFound."""
+        request = factory_pb2.GetBatchRequest(batch_id=batch_id)
+        return _convert.batch(await self._transport.call(self._transport.factory.GetBatch, request, timeout=timeout))
+
+    def list(self, *, product_id: str = "", state: BatchState | None = None, page_size: int = 0) -> AsyncItems[Batch]:
+        """List batches, newest first, of one product or in one state if given."""
+
+        async def pages() -> AsyncGenerator[Sequence[Batch]]:
+            request = factory_pb2.ListBatchesRequest(page_size=page_size, product_id=product_id)
+            if state is not None:
+                request.state = _convert.number_of(state, factory_pb2.BatchState.DESCRIPTOR)
+            while True:
+                page = await self._transport.call(self._transport.factory.ListBatches, request)
+                yield [_convert.batch(each) for each in page.batches]
+                if not page.next_page_token:
+                    return
+                request.page_token = page.next_page_token
+
+        return AsyncItems(pages)
+
+    def watch(self, batch_id: str, *, timeout: float | None = WAIT_SECONDS) -> AsyncItems[Batch]:
+        """Yield the batch now and at every change, until a final state. Survives lost connections and restarts.
+
+        DeadlineExceeded after `timeout` seconds (None for no bound).
+        """
+
+        async def changes() -> AsyncGenerator[Sequence[Batch]]:
+            deadline = None if timeout is None else monotonic() + timeout
+            last: Batch | None = None
+            while last is None or not last.state.is_final:
+                stream = self._transport.messages(
+                    self._transport.factory.WatchBatch,
+                    lambda: factory_pb2.WatchBatchRequest(batch_id=batch_id),
+                    deadline=deadline,
+                    attempts=0,
+                )
+                async with aclosing(stream):
+                    async for message in stream:
+                        batch = _convert.batch(message)
+                        if batch != last:  # a new stream begins with what is known already
+                            last = batch
+                            yield [batch]
+                if deadline is not None and monotonic() >= deadline:
+                    raise DeadlineExceeded("the time given to wait is over")
+
+        return AsyncItems(changes)
+
+    async def wait(
+        self,
+        batch_id: str,
+        *,
+        progress: Callable[[Batch], object] | None = None,
+        timeout: float | None = WAIT_SECONDS,
+    ) -> Batch:
+        """Return the batch once it is COMPLETED; BatchStopped when it ended otherwise.
+
+        `progress` is called with the batch at every change. DeadlineExceeded after `timeout` seconds (None for no
+        bound); the batch goes on, and can be waited for again.
+        """
+        batch: Batch | None = None
+        async for batch in self.watch(batch_id, timeout=timeout):
+            if progress is not None:
+                progress(batch)
+        return completed(batch)
+
+    async def retry(self, batch_id: str, *, request_id: str | None = None, timeout: float | None = None) -> Batch:
+        """Let a FAILED or ANCHOR_FAILED batch go on with the same codes. WrongBatchState in any other state."""
+        request = factory_pb2.RetryBatchRequest(batch_id=batch_id, request_id=request_id or str(uuid4()))
+        return _convert.batch(await self._transport.call(self._transport.factory.RetryBatch, request, timeout=timeout))
+
+    async def cancel(self, batch_id: str, *, request_id: str | None = None, timeout: float | None = None) -> Batch:
+        """Cancel a batch whose root was not submitted yet; its codes are void. WrongBatchState otherwise."""
+        request = factory_pb2.CancelBatchRequest(batch_id=batch_id, request_id=request_id or str(uuid4()))
+        return _convert.batch(await self._transport.call(self._transport.factory.CancelBatch, request, timeout=timeout))
+
+    async def export(self, batch_id: str, path: str | PathLike[str]) -> int:
+        """Write the units as CSV and return how many there are.
+
+        The file (`index,unit_id,serial,code,url,state`, UTF-8, CRLF) appears whole or not at all; an old one of that
+        name is replaced. A broken stream is resumed where it broke. ExportBroken when rows are missing or doubled.
+        """
+        return await write_file(Path(path), Export(self._transport, batch_id))
+
+    def rows(self, batch_id: str) -> AsyncItems[ExportedUnit]:
+        """Iterate over the units of an issued batch, in index order, straight from the export."""
+        return AsyncItems(Export(self._transport, batch_id).rows)
+
+    async def qr(
+        self,
+        batch_id: str,
+        index: int,
+        *,
+        format: Literal["svg", "png"] = "svg",  # noqa: A002 - the contract's word
+        timeout: float | None = None,
+    ) -> bytes:
+        """Return one unit's QR code (ISO/IEC 18004, level M) as an image."""
+        request = factory_pb2.RenderCodeRequest(batch_id=batch_id, index=index, format=format)
+        return (await self._transport.call(self._transport.factory.RenderCode, request, timeout=timeout)).data
+
+
+def completed(batch: Batch | None) -> Batch:
+    """Return a batch that is done, or raise BatchStopped."""
+    assert batch is not None  # noqa: S101 - a watch ends after a final state only
+    if batch.state is not BatchState.COMPLETED:
+        raise BatchStopped(batch)
+    return batch

@@ -1,0 +1,154 @@
+"""Messages of the contracts to the dataclasses of `models`. No other module reads a message's fields."""
+
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from google.protobuf.descriptor import EnumDescriptor
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from voketag.factory.v1 import factory_pb2
+from voketag.scan.v1 import scan_pb2
+from voketag_sdk import models
+
+EnumT = TypeVar("EnumT", bound=StrEnum)
+
+
+def product(message: factory_pb2.Product) -> models.Product:
+    """Convert a product."""
+    return models.Product(
+        id=message.product_id,
+        sku=message.sku,
+        name=message.name,
+        gtin=message.gtin,
+        category=message.category,
+        description=message.description,
+        markets=tuple(message.markets),
+        image_url=message.image_url,
+        metadata=dict(message.metadata),
+        archived=message.archived,
+        created_at=_moment(message.created_at),
+        updated_at=_moment(message.updated_at),
+    )
+
+
+def batch(message: factory_pb2.Batch) -> models.Batch:
+    """Convert a batch."""
+    return models.Batch(
+        id=message.batch_id,
+        product_id=message.product_id,
+        quantity=message.quantity,
+        state=_enum(models.BatchState, factory_pb2.BatchState.DESCRIPTOR, message.state),
+        issued_count=message.issued_count,
+        lot=message.lot,
+        manufactured_at=_day(message.manufactured_at),
+        expires_at=_day(message.expires_at),
+        metadata=dict(message.metadata),
+        merkle_root=message.merkle_root,
+        anchor=_batch_anchor(message.anchor) if message.HasField("anchor") else None,
+        error=message.error,
+        created_at=_moment(message.created_at),
+        updated_at=_moment(message.updated_at),
+        completed_at=_moment(message.completed_at) if message.HasField("completed_at") else None,
+    )
+
+
+def _batch_anchor(message: factory_pb2.BatchAnchor) -> models.BatchAnchor:
+    return models.BatchAnchor(tx_hash=message.tx_hash, block_number=message.block_number, chain_id=message.chain_id)
+
+
+def unit(message: factory_pb2.Unit) -> models.Unit:
+    """Convert a unit."""
+    return models.Unit(
+        index=message.index,
+        id=message.unit_id,
+        serial=message.serial,
+        code=message.code,
+        url=message.url,
+        state=_enum(models.UnitState, factory_pb2.UnitState.DESCRIPTOR, message.state),
+        state_reason=_enum(models.UnitStateReason, factory_pb2.UnitStateReason.DESCRIPTOR, message.state_reason),
+    )
+
+
+def api_key(message: factory_pb2.ApiKey) -> models.ApiKey:
+    """Convert an API key."""
+    return models.ApiKey(
+        id=message.key_id,
+        name=message.name,
+        scopes=tuple(message.scopes),
+        created_at=_moment(message.created_at),
+        expires_at=_moment(message.expires_at) if message.HasField("expires_at") else None,
+        last_used_at=_moment(message.last_used_at) if message.HasField("last_used_at") else None,
+        revoked_at=_moment(message.revoked_at) if message.HasField("revoked_at") else None,
+    )
+
+
+def scan_result(message: scan_pb2.ScanResponse) -> models.ScanResult:
+    """Convert the answer to a scan."""
+    return models.ScanResult(
+        verification_id=message.verification_id,
+        valid=message.valid,
+        verdict=_enum(models.Verdict, scan_pb2.Verdict.DESCRIPTOR, message.verdict),
+        risk_score=message.risk_score,
+        risk_factors=tuple(
+            models.RiskFactor(factor=factor.factor, weight=factor.weight, detail=factor.detail)
+            for factor in message.risk_factors
+        ),
+        product=models.ScannedProduct(
+            id=message.product.id,
+            name=message.product.name,
+            gtin=message.product.gtin,
+            category=message.product.category,
+            image_url=message.product.image_url,
+        ),
+        batch=models.ScannedBatch(
+            id=message.batch.id,
+            lot=message.batch.lot,
+            manufactured_at=_day(message.batch.manufactured_at),
+            expires_at=_day(message.batch.expires_at),
+        ),
+        unit=models.ScannedUnit(
+            serial=message.unit.serial,
+            state=_enum(models.UnitState, scan_pb2.UnitState.DESCRIPTOR, message.unit.state),
+        ),
+        history=_history(message.history),
+        message=message.message,
+        country=message.country,
+        scanned_at=_moment(message.scanned_at),
+        degraded=message.degraded,
+    )
+
+
+def _history(message: scan_pb2.History) -> models.ScanHistory:
+    return models.ScanHistory(
+        total_scans=message.total_scans,
+        recent_scans=message.recent_scans,
+        unique_countries=message.unique_countries,
+        unique_devices=message.unique_devices,
+        first_scan_at=_moment(message.first_scan_at) if message.HasField("first_scan_at") else None,
+    )
+
+
+def number_of(value: StrEnum, descriptor: EnumDescriptor) -> Any:
+    """Return the contract's number of a value; Any, because the stubs give every enum a number type of its own."""
+    if value == "UNKNOWN":
+        return 0
+    return descriptor.values_by_name[_prefix(descriptor) + value].number
+
+
+def _enum(kind: type[EnumT], descriptor: EnumDescriptor, number: int) -> EnumT:
+    value = descriptor.values_by_number.get(number)
+    return kind(value.name.removeprefix(_prefix(descriptor)) if value else "UNKNOWN")
+
+
+def _prefix(descriptor: EnumDescriptor) -> str:
+    """Return what the names of an enum's values begin with; its zero value is always ..._UNSPECIFIED."""
+    return descriptor.values[0].name.removesuffix("UNSPECIFIED")
+
+
+def _moment(timestamp: Timestamp) -> datetime:
+    return timestamp.ToDatetime(tzinfo=UTC)
+
+
+def _day(text: str) -> date | None:
+    return date.fromisoformat(text) if text else None

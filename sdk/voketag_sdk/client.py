@@ -1,0 +1,117 @@
+"""The blocking client: the asynchronous one in a thread of its own (`_sync.py` says why)."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from voketag_sdk._api_keys import AsyncApiKeys
+from voketag_sdk._batches import WAIT_SECONDS, AsyncBatches, completed
+from voketag_sdk._products import AsyncProducts
+from voketag_sdk._sync import LoopThread, SyncGroup, blocking, iterating
+from voketag_sdk._units import AsyncUnits
+from voketag_sdk.aio import DEFAULT_TIMEOUT_SECONDS, AsyncClient
+from voketag_sdk.models import Batch
+from voketag_sdk.retry import RetryPolicy
+
+
+class Products(SyncGroup[AsyncProducts]):
+    """Products of the tenant."""
+
+    create = blocking(AsyncProducts.create)
+    get = blocking(AsyncProducts.get)
+    list = iterating(AsyncProducts.list)
+    update = blocking(AsyncProducts.update)
+    archive = blocking(AsyncProducts.archive)
+
+
+class Batches(SyncGroup[AsyncBatches]):
+    """Batches of the tenant."""
+
+    create = blocking(AsyncBatches.create)
+    get = blocking(AsyncBatches.get)
+    list = iterating(AsyncBatches.list)
+    watch = iterating(AsyncBatches.watch)
+    retry = blocking(AsyncBatches.retry)
+    cancel = blocking(AsyncBatches.cancel)
+    export = blocking(AsyncBatches.export)
+    rows = iterating(AsyncBatches.rows)
+    qr = blocking(AsyncBatches.qr)
+
+    def wait(
+        self,
+        batch_id: str,
+        *,
+        progress: Callable[[Batch], object] | None = None,
+        timeout: float | None = WAIT_SECONDS,
+    ) -> Batch:
+        """Return the batch once it is COMPLETED; BatchStopped when it ended otherwise.
+
+        `progress` is called with the batch at every change, in the caller's own thread. DeadlineExceeded after
+        `timeout` seconds (None for no bound); the batch goes on, and can be waited for again.
+        """
+        batch: Batch | None = None
+        for batch in self.watch(batch_id, timeout=timeout):
+            if progress is not None:
+                progress(batch)
+        return completed(batch)
+
+
+class Units(SyncGroup[AsyncUnits]):
+    """Units of the tenant's batches."""
+
+    list = iterating(AsyncUnits.list)
+    set_state = blocking(AsyncUnits.set_state)
+
+
+class ApiKeys(SyncGroup[AsyncApiKeys]):
+    """API keys of the tenant."""
+
+    create = blocking(AsyncApiKeys.create)
+    list = iterating(AsyncApiKeys.list)
+    rotate = blocking(AsyncApiKeys.rotate)
+    revoke = blocking(AsyncApiKeys.revoke)
+
+
+class Client(SyncGroup[AsyncClient]):
+    """The platform, for ordinary code. Threads may share a client.
+
+    with Client("https://api.example.com", api_key=key) as voketag:
+        product = voketag.products.create(sku="AURORA-01", name="Aurora serum")
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str | None = None,
+        access_token: str | None = None,
+        timeout: float = DEFAULT_TIMEOUT_SECONDS,
+        retry: RetryPolicy | None = None,
+        ca_file: Path | None = None,
+    ) -> None:
+        """Remember where the platform is; parameters as for AsyncClient."""
+        client = AsyncClient(
+            url, api_key=api_key, access_token=access_token, timeout=timeout, retry=retry, ca_file=ca_file
+        )
+        super().__init__(LoopThread(), client)
+        self.products = Products(self._loop, client.products)
+        self.batches = Batches(self._loop, client.batches)
+        self.units = Units(self._loop, client.units)
+        self.api_keys = ApiKeys(self._loop, client.api_keys)
+
+    scan = blocking(AsyncClient.scan)
+    receipt = blocking(AsyncClient.receipt)
+
+    def __enter__(self) -> Self:
+        """Return the client."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the client."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection and end the thread. Closing twice is no error."""
+        if not self._loop.closed:
+            self._loop.run(self._group.close())
+            self._loop.close()

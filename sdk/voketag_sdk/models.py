@@ -1,0 +1,242 @@
+"""What the platform answers with, as frozen dataclasses of plain Python values.
+
+Times are aware datetimes in UTC, days are dates, absent values are None; texts that the contract leaves empty stay "".
+Every enum has UNKNOWN for values that a newer platform may send. The contracts (`voketag.*.v1`) describe each field.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Self
+
+
+class _OpenEnum(StrEnum):
+    """An enum that takes values from the future as UNKNOWN."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self:  # noqa: ARG003
+        return cls["UNKNOWN"]
+
+
+class BatchState(_OpenEnum):
+    """The life of a batch."""
+
+    UNKNOWN = "UNKNOWN"
+    PENDING = "PENDING"
+    ISSUING = "ISSUING"
+    ANCHORING = "ANCHORING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    ANCHOR_FAILED = "ANCHOR_FAILED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def is_final(self) -> bool:
+        """Nothing happens any more, unless someone retries the batch."""
+        return self in {self.COMPLETED, self.FAILED, self.ANCHOR_FAILED, self.CANCELLED}
+
+
+class UnitState(_OpenEnum):
+    """The state that a tenant gives a unit."""
+
+    UNKNOWN = "UNKNOWN"
+    ACTIVE = "ACTIVE"
+    SUSPENDED = "SUSPENDED"
+    RECALLED = "RECALLED"
+    BLOCKED = "BLOCKED"
+
+
+class UnitStateReason(_OpenEnum):
+    """Why a unit's state changed. UNKNOWN also stands for "not given"."""
+
+    UNKNOWN = "UNKNOWN"
+    STOLEN = "STOLEN"
+    LOST = "LOST"
+    OVERPRINT = "OVERPRINT"
+    MISPRINT = "MISPRINT"
+    QUALITY = "QUALITY"
+    COUNTERFEIT = "COUNTERFEIT"
+    OTHER = "OTHER"
+
+
+class Verdict(_OpenEnum):
+    """What the platform says about a code."""
+
+    UNKNOWN = "UNKNOWN"
+    AUTHENTIC = "AUTHENTIC"
+    WARNING = "WARNING"
+    HIGH_RISK = "HIGH_RISK"
+    RECALLED = "RECALLED"
+    SUSPENDED = "SUSPENDED"
+    BLOCKED = "BLOCKED"
+    EXPIRED = "EXPIRED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """A kind of item that units are issued for."""
+
+    id: str
+    sku: str
+    name: str
+    gtin: str
+    category: str
+    description: str
+    markets: tuple[str, ...]
+    image_url: str
+    metadata: Mapping[str, str]
+    archived: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchAnchor:
+    """The transaction that carries a batch's root."""
+
+    tx_hash: str
+    block_number: int
+    chain_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Units made together: one lot, one Merkle tree, one root."""
+
+    id: str
+    product_id: str
+    quantity: int
+    state: BatchState
+    issued_count: int
+    lot: str
+    manufactured_at: date | None
+    expires_at: date | None
+    metadata: Mapping[str, str]
+    merkle_root: str
+    anchor: BatchAnchor | None
+    error: str
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """One item with its code."""
+
+    index: int
+    id: int
+    serial: str
+    code: str
+    url: str
+    state: UnitState
+    state_reason: UnitStateReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportedUnit:
+    """One row of an export: what a printing line needs."""
+
+    index: int
+    unit_id: int
+    serial: str
+    code: str
+    url: str
+    state: UnitState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """An API key without its secret."""
+
+    id: str
+    name: str
+    scopes: tuple[str, ...]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewApiKey:
+    """A new API key. `secret`, the whole `vkt_<key id>_<secret>`, is told this once."""
+
+    api_key: ApiKey
+    secret: str
+
+    def __repr__(self) -> str:
+        """Keep the secret out of logs."""
+        return f"NewApiKey(api_key={self.api_key!r}, secret='...')"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskFactor:
+    """One observation that raised the score."""
+
+    factor: str
+    weight: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScannedProduct:
+    """What the maker registered about the product."""
+
+    id: str
+    name: str
+    gtin: str
+    category: str
+    image_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScannedBatch:
+    """What the maker registered about the batch."""
+
+    id: str
+    lot: str
+    manufactured_at: date | None
+    expires_at: date | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScannedUnit:
+    """What the maker registered about the unit."""
+
+    serial: str
+    state: UnitState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanHistory:
+    """Scans of the unit, this one included."""
+
+    total_scans: int
+    recent_scans: int
+    unique_countries: int
+    unique_devices: int
+    first_scan_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanResult:
+    """The verdict on a code, why, and what is known about the item.
+
+    `valid` says that the code is genuine and the unit in force; it says nothing about the item that carries the code.
+    """
+
+    verification_id: str
+    valid: bool
+    verdict: Verdict
+    risk_score: int
+    risk_factors: tuple[RiskFactor, ...]
+    product: ScannedProduct
+    batch: ScannedBatch
+    unit: ScannedUnit
+    history: ScanHistory
+    message: str
+    country: str
+    scanned_at: datetime
+    degraded: bool

@@ -16,13 +16,15 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Final
 
-NUMBER_BITS = 40
-MAX_KEY_ID = 0xFFFF
-CODE_LENGTH = 20
-RAW_LENGTH = 15
-SALT_LENGTH = 16
-MIN_SECRET_LENGTH = 32
+NUMBER_BITS: Final = 40
+MAX_KEY_ID: Final = 0xFFFF
+CODE_LENGTH: Final = 20
+RAW_LENGTH: Final = 15
+SALT_LENGTH: Final = 16
+MIN_SECRET_LENGTH: Final = 32
+UNIT_LEAF_PREFIX: Final = b"voketag/unit/v1\0"
 _FORM = re.compile(r"[A-Za-z0-9_-]{20}")
 _INNER_PAD = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER_PAD = bytes(byte ^ 0x5C for byte in range(256))
@@ -101,7 +103,9 @@ class _Hmac:
 
 
 class UnitCodeKey:
-    """One signing key: mints codes and opens them."""
+    """One signing key: mints codes and opens them. It never changes and never shows its secret."""
+
+    __slots__ = ("_mac", "_prefix", "_seal", "key_id")
 
     def __init__(self, key_id: int, secret: bytes) -> None:
         """`key_id` is 1..65535; `secret` has at least 32 bytes. ValueError otherwise."""
@@ -109,10 +113,10 @@ class UnitCodeKey:
             raise ValueError(f"key id {key_id} is not in 1..{MAX_KEY_ID}")
         if len(secret) < MIN_SECRET_LENGTH:
             raise ValueError(f"the secret of key {key_id} has {len(secret)} bytes; it needs {MIN_SECRET_LENGTH}")
-        self.key_id = key_id
-        self._prefix = key_id.to_bytes(2)
-        self._mac = _Hmac(_hkdf(secret, b"voketag/v1/mac"))
-        self._seal = _Hmac(_hkdf(secret, b"voketag/v1/seal"))
+        self.key_id: Final = key_id
+        self._prefix: Final = key_id.to_bytes(2)
+        self._mac: Final = _Hmac(_hkdf(secret, b"voketag/v1/mac"))
+        self._seal: Final = _Hmac(_hkdf(secret, b"voketag/v1/seal"))
 
     def mint(self, number: int) -> MintedCode:
         """Return the code of a unit; `number` is 0..2^40 - 1."""
@@ -144,7 +148,7 @@ class UnitCodeKey:
         prefix = self._prefix
         mac_inner, mac_outer = self._mac.inner.copy, self._mac.outer.copy
         seal_inner, seal_outer = self._seal.inner.copy, self._seal.outer.copy
-        leaf_start = sha256(b"\0voketag/unit/v1\0").copy
+        leaf_start = sha256(b"\0" + UNIT_LEAF_PREFIX).copy
         hashes = []
         for number, serial in enumerate(serials, first_number):
             unit = number.to_bytes(5)
@@ -165,13 +169,19 @@ class UnitCodeKey:
         return b"".join(hashes)
 
 
-class KeyRing:
+class KeyRing(Mapping[int, UnitCodeKey]):
     """The keys of an installation, by key id."""
 
+    __slots__ = ("_keys", "_nobody")
+
     def __init__(self, keys: Iterable[UnitCodeKey]) -> None:
-        self._keys: Mapping[int, UnitCodeKey] = {key.key_id: key for key in keys}
+        """Take the keys; ValueError when two have one id."""
+        self._keys: Final[dict[int, UnitCodeKey]] = {}
+        for key in keys:
+            if self._keys.setdefault(key.key_id, key) is not key:
+                raise ValueError(f"two keys have the id {key.key_id}")
         # Opens codes whose key is not ours, so that they take the same time as codes that fail their tag.
-        self._nobody = UnitCodeKey(MAX_KEY_ID, bytes(MIN_SECRET_LENGTH))
+        self._nobody: Final = UnitCodeKey(MAX_KEY_ID, bytes(MIN_SECRET_LENGTH))
 
     def __getitem__(self, key_id: int) -> UnitCodeKey:
         """Return a key; KeyError when the ring has none of that id."""
@@ -180,6 +190,10 @@ class KeyRing:
     def __iter__(self) -> Iterator[int]:
         """Iterate over the key ids."""
         return iter(self._keys)
+
+    def __len__(self) -> int:
+        """Return the number of keys."""
+        return len(self._keys)
 
     def open(self, code: str) -> int | None:
         """Return the unit id of a printed code, None when it is not one of ours; MalformedCode for any other text."""

@@ -4,11 +4,12 @@ Hashes are 32 bytes. A leaf is hashed with 0x00 before it and a node with 0x01, 
 no leaf is ever duplicated to fill a level.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from typing import Final
 
-HASH_LENGTH = 32
-EMPTY_ROOT = sha256(b"").digest()
+HASH_LENGTH: Final = 32
+EMPTY_ROOT: Final = sha256(b"").digest()
 
 
 class InvalidProof(ValueError):
@@ -41,6 +42,11 @@ class TreeBuilder:
         self._peaks.append(carry)
         self.size += 1
 
+    def extend(self, leaves: Iterable[bytes]) -> None:
+        """Add leaves by their hashes, in order."""
+        for leaf in leaves:
+            self.append(leaf)
+
     def root(self) -> bytes:
         """Return the root of the leaves so far; the empty tree has the hash of nothing."""
         return join(self._peaks)
@@ -59,8 +65,7 @@ def join(peaks: Sequence[bytes]) -> bytes:
 def root(leaves: Sequence[bytes]) -> bytes:
     """Return the root over leaf hashes."""
     builder = TreeBuilder()
-    for leaf in leaves:
-        builder.append(leaf)
+    builder.extend(leaves)
     return builder.root()
 
 
@@ -70,7 +75,7 @@ def inclusion_path(index: int, leaves: Sequence[bytes]) -> list[bytes]:
         raise IndexError(f"leaf {index} of {len(leaves)}")
     if len(leaves) == 1:
         return []
-    split = _split(len(leaves))
+    split = split_of(len(leaves))
     if index < split:
         return [*inclusion_path(index, leaves[:split]), root(leaves[split:])]
     return [*inclusion_path(index - split, leaves[split:]), root(leaves[:split])]
@@ -164,7 +169,7 @@ def _check_hashes(hashes: Sequence[bytes]) -> None:
         raise InvalidProof("every hash has 32 bytes")
 
 
-def _split(size: int) -> int:
+def split_of(size: int) -> int:
     """Return the largest power of two below `size`."""
     return 1 << (size - 1).bit_length() - 1
 
@@ -172,7 +177,7 @@ def _split(size: int) -> int:
 def _subproof(old_size: int, leaves: Sequence[bytes], *, known: bool) -> list[bytes]:
     if old_size == len(leaves):
         return [] if known else [root(leaves)]
-    split = _split(len(leaves))
+    split = split_of(len(leaves))
     if old_size <= split:
         return [*_subproof(old_size, leaves[:split], known=known), root(leaves[split:])]
     return [*_subproof(old_size - split, leaves[split:], known=False), root(leaves[:split])]

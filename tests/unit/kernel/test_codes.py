@@ -26,7 +26,7 @@ def test_every_vector_is_minted(vectors: dict[str, Any]) -> None:
 
 
 def test_every_vector_is_opened_to_its_unit(vectors: dict[str, Any]) -> None:
-    ring = codes.KeyRing(codes.UnitCodeKey(vector["key_id"], SECRET) for vector in vectors["codes"])
+    ring = codes.KeyRing(codes.UnitCodeKey(key_id, SECRET) for key_id in {v["key_id"] for v in vectors["codes"]})
     for vector in vectors["codes"]:
         assert ring.open(vector["code"]) == vector["unit_id"]
 

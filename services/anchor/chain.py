@@ -1,228 +1,28 @@
-"""The chain itself: JSON-RPC and the registry contract. The only module that imports web3.
+"""The registry contract on a chain: `EvmReader` asks it and holds no key, `EvmChain` also writes.
 
-`EvmNode` is any JSON-RPC node; `EvmChain` adds the registry contract at one address and the signer that writes to it.
-Neither keeps state beyond its connections, retries anything or waits for blocks: every call is one or a few requests
-with a time limit, and what to do about an answer is the caller's business. `chain_types.Chain` says what each method
-promises.
+`chain_types` says what each method promises; `node` is the way to the chain.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aiohttp import ClientError, ClientResponseError, ClientSession, ClientTimeout, TCPConnector
-from eth_typing import BlockNumber, HexStr
 from eth_utils.address import to_checksum_address
-from eth_utils.crypto import keccak
-from web3 import AsyncHTTPProvider, AsyncWeb3
-from web3.exceptions import (
-    BadResponseFormat,
-    BlockNotFound,
-    ContractLogicError,
-    TransactionNotFound,
-    Web3RPCError,
-)
-from web3.middleware import ExtraDataToPOAMiddleware
-from web3.types import TxParams, TxReceipt
 
-from services.anchor.chain_errors import (
-    ContractReverted,
-    FeeAboveCeiling,
-    WrongChain,
-    refusal,
-    says_already_known,
-    says_nonce_used,
-    says_underpriced,
-)
-from services.anchor.chain_types import (
-    AnchoredEvent,
-    Broadcast,
-    ChainTransaction,
-    Fees,
-    Head,
-    SignedTransaction,
-    SizedRoot,
-    TransactionReceipt,
-)
+from services.anchor.chain_errors import WrongChain
+from services.anchor.chain_types import AnchoredEvent, Fees, SignedTransaction, SizedRoot
 from services.anchor.contract.artifact import load_artifact
+from services.anchor.node import EvmNode, Rpc
 from services.anchor.signer import Signer
-from services.anchor.transactions import anchored_events, encode_anchor, encode_call, sign
-from services.common.errors import ChainUnavailable
-from voketag_kernel.receipts import ANCHORED_TOPIC
-
-KEEPALIVE_SECONDS = 5  # below any server's own limit, else a request may meet a connection that was just closed
+from services.anchor.transactions import ANCHORED_TOPIC, anchored_events, encode_anchor, encode_call, sign
 
 
-class EvmNode:
-    """One JSON-RPC node over HTTP."""
+class EvmReader(EvmNode):
+    """A `ChainReader`: a node and the registry contract at one address. Holds no key."""
 
-    def __init__(self, *, rpc: AsyncHTTPProvider, chain_id: int, fee_ceiling_wei: int) -> None:
-        """`rpc` comes from `open_rpc`; `fee_ceiling_wei` is the most to offer per gas."""
-        # Proof-of-authority chains put more into a header than Ethereum allows. web3's other middleware only fills in
-        # transactions, and ours are complete.
-        self._eth = AsyncWeb3(rpc, middleware=[ExtraDataToPOAMiddleware]).eth
-        self._rpc = rpc
-        self._fee_ceiling_wei = fee_ceiling_wei
-        self.chain_id = chain_id
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._rpc.disconnect()
-
-    async def check_chain(self) -> None:
-        """WrongChain when the node is of another chain."""
-        with _translated():
-            actual = int(await self._eth.chain_id)
-        if actual != self.chain_id:
-            raise WrongChain(f"the node is of chain {actual}, not {self.chain_id}: correct the RPC URL or the chain id")
-
-    async def code_at(self, address: str) -> str:
-        """Runtime byte code at an address as hex with 0x; "0x" where no contract stands."""
-        with _translated():
-            return _hex(await self._eth.get_code(to_checksum_address(address)))
-
-    async def head(self) -> Head:
-        """The newest block."""
-        with _translated():
-            block = await self._eth.get_block("latest")
-            return Head(
-                number=int(block["number"]),
-                block_hash=_hash(block["hash"]),
-                timestamp=int(block["timestamp"]),
-                base_fee_wei=_int_or_none(block.get("baseFeePerGas")),
-            )
-
-    async def block_hash(self, number: int) -> str | None:
-        """Hash of the block at that height now; None above the head."""
-        with _translated():
-            try:
-                return _hash((await self._eth.get_block(number))["hash"])
-            except BlockNotFound:
-                return None
-
-    async def pending_nonce_of(self, address: str) -> int:
-        """The next nonce of an address after what waits in the pool."""
-        with _translated():
-            return int(await self._eth.get_transaction_count(to_checksum_address(address), "pending"))
-
-    async def mined_nonce_of(self, address: str) -> int:
-        """The next nonce of an address after what was mined."""
-        with _translated():
-            return int(await self._eth.get_transaction_count(to_checksum_address(address), "latest"))
-
-    async def balance_of(self, address: str) -> int:
-        """Wei that an address holds."""
-        with _translated():
-            return int(await self._eth.get_balance(to_checksum_address(address)))
-
-    async def suggest_fees(self) -> Fees:
-        """Twice the base fee and the usual tip, or the gas price where the chain has no base fee; under the ceiling."""
-        base_wei = (await self.head()).base_fee_wei
-        ceiling = self._fee_ceiling_wei
-        with _translated():
-            tip_wei = None if base_wei is None else int(await self._eth.max_priority_fee)
-            least_wei = int(await self._eth.gas_price) if base_wei is None else base_wei
-        if least_wei > ceiling:
-            raise FeeAboveCeiling(f"the chain asks {least_wei} wei per gas, the ceiling is {ceiling}")
-        if tip_wei is None:
-            return Fees(least_wei, None)
-        return Fees(min(2 * least_wei + tip_wei, ceiling), min(tip_wei, ceiling))
-
-    async def estimate(self, *, sender: str, to: str | None, data: bytes) -> int:
-        """Gas limit for a transaction on the newest block: what it uses now and a fifth more."""
-        fields: TxParams = {"from": to_checksum_address(sender), "data": data}
-        if to is not None:
-            fields["to"] = to_checksum_address(to)
-        with _translated():
-            used = int(await self._eth.estimate_gas(fields))
-        return used + used // 5
-
-    async def broadcast(self, raw: bytes) -> Broadcast:
-        """Hand a signed transaction to the node."""
-        tx_hash = _hex(keccak(raw))
-        with _translated():
-            try:
-                _same_transaction(await self._eth.send_raw_transaction(raw), tx_hash)
-            except Web3RPCError as error:
-                text, _ = _wording(error)
-                if says_already_known(text):
-                    return Broadcast.ALREADY_KNOWN
-                if says_underpriced(text):
-                    return Broadcast.UNDERPRICED
-                if not says_nonce_used(text):
-                    raise
-            else:
-                return Broadcast.ACCEPTED
-            mined = await self._raw_receipt(tx_hash)
-        return Broadcast.NONCE_USED if mined is None else Broadcast.ALREADY_MINED
-
-    async def transaction(self, tx_hash: str) -> ChainTransaction | None:
-        """A transaction in the pool or in a block."""
-        with _translated():
-            try:
-                found = await self._eth.get_transaction(HexStr(tx_hash))
-            except TransactionNotFound:
-                return None
-            _same_transaction(found["hash"], tx_hash)
-            return ChainTransaction(
-                tx_hash=tx_hash,
-                sender=found["from"],
-                to=found.get("to"),
-                nonce=int(found["nonce"]),
-                block_number=_int_or_none(found.get("blockNumber")),
-            )
-
-    async def receipt(self, tx_hash: str) -> TransactionReceipt | None:
-        """The receipt of a mined transaction."""
-        with _translated():
-            found = await self._raw_receipt(tx_hash)
-            if found is None:
-                return None
-            return TransactionReceipt(
-                tx_hash=tx_hash,
-                succeeded=found["status"] == 1,
-                block_number=int(found["blockNumber"]),
-                block_hash=_hash(found["blockHash"]),
-                gas_used=int(found["gasUsed"]),
-                gas_price_wei=_int_or_none(found.get("effectiveGasPrice")),
-                contract_address=found.get("contractAddress"),
-                events=self._events(found["logs"]),
-            )
-
-    def _events(self, logs: Sequence[Mapping[str, Any]]) -> tuple[AnchoredEvent, ...]:  # noqa: ARG002
-        """The events that the subclass's contract emitted; a bare node has no contract."""
-        return ()
-
-    async def _raw_receipt(self, tx_hash: str) -> TxReceipt | None:
-        try:
-            found = await self._eth.get_transaction_receipt(HexStr(tx_hash))
-        except TransactionNotFound:
-            return None
-        _same_transaction(found["transactionHash"], tx_hash)
-        return found
-
-
-class EvmChain(EvmNode):
-    """A `Chain`: a node, the registry contract at one address, and the signer that writes to it."""
-
-    def __init__(
-        self,
-        *,
-        rpc: AsyncHTTPProvider,
-        chain_id: int,
-        fee_ceiling_wei: int,
-        contract_address: str,
-        signer: Signer,
-    ) -> None:
-        """Asks the node nothing, so a service can start while its node is down; call `check` before the first write."""
+    def __init__(self, *, rpc: Rpc, chain_id: int, fee_ceiling_wei: int, contract_address: str) -> None:
+        """Asks the node nothing, so a service can start while its node is down."""
         super().__init__(rpc=rpc, chain_id=chain_id, fee_ceiling_wei=fee_ceiling_wei)
-        self._signer = signer
         self.contract_address: str = to_checksum_address(contract_address)
-
-    @property
-    def sender(self) -> str:
-        """Checksummed address that signs and pays."""
-        return self._signer.address
 
     async def check(self) -> None:
         """WrongChain when the node is of another chain, or our contract is not what stands at its address."""
@@ -232,6 +32,41 @@ class EvmChain(EvmNode):
                 f"no AnchorRegistry of this version stands at {self.contract_address} on chain {self.chain_id}: "
                 "correct the contract address, or deploy the contract"
             )
+
+    async def anchored_at(self, root: bytes) -> int | None:
+        """Time of the block that anchored the root."""
+        return await self._ask("anchoredAt", root) or None
+
+    async def find_anchored(self, root: bytes) -> AnchoredEvent | None:
+        """The event that anchored the root, from the logs of the one block that the contract names."""
+        block = await self._ask("blockOf", root)
+        if block == 0:
+            return None
+        events = await self.events_in_block(block, address=self.contract_address, topics=[ANCHORED_TOPIC, root])
+        return events[0] if events else None
+
+    async def _ask(self, function: str, root: bytes) -> int:
+        answer = await self.call(to=self.contract_address, data=encode_call(function, ["bytes32"], [root]))
+        if len(answer) != 32:
+            raise WrongChain(f"no contract answers at {self.contract_address} on chain {self.chain_id}")
+        return int.from_bytes(answer, "big")
+
+    def _events(self, logs: Sequence[Mapping[str, Any]]) -> tuple[AnchoredEvent, ...]:
+        return anchored_events(logs, self.contract_address)
+
+
+class EvmChain(EvmReader):
+    """A `Chain`: what `EvmReader` reads, and the signer that writes. Call `check` before the first write."""
+
+    def __init__(self, *, rpc: Rpc, chain_id: int, fee_ceiling_wei: int, contract_address: str, signer: Signer) -> None:
+        """Asks the node nothing."""
+        super().__init__(rpc=rpc, chain_id=chain_id, fee_ceiling_wei=fee_ceiling_wei, contract_address=contract_address)
+        self._signer = signer
+
+    @property
+    def sender(self) -> str:
+        """Checksummed address that signs and pays."""
+        return self._signer.address
 
     async def pending_nonce(self) -> int:
         """`pending_nonce_of` the sender."""
@@ -262,100 +97,3 @@ class EvmChain(EvmNode):
             gas_limit=await self.estimate_anchor(roots) if gas_limit is None else gas_limit,
             fees=fees,
         )
-
-    async def anchored_at(self, root: bytes) -> int | None:
-        """Time of the block that anchored the root."""
-        return await self._ask("anchoredAt", root) or None
-
-    async def find_anchored(self, root: bytes) -> AnchoredEvent | None:
-        """The event that anchored the root, from the logs of the one block that the contract names."""
-        block = await self._ask("blockOf", root)
-        if block == 0:
-            return None
-        with _translated():
-            logs = await self._eth.get_logs(
-                {
-                    "fromBlock": BlockNumber(block),
-                    "toBlock": BlockNumber(block),
-                    "address": to_checksum_address(self.contract_address),
-                    "topics": [HexStr(ANCHORED_TOPIC), HexStr(_hex(root))],
-                }
-            )
-            events = self._events(logs)
-        return events[0] if events else None
-
-    async def _ask(self, function: str, root: bytes) -> int:
-        call: TxParams = {
-            "to": to_checksum_address(self.contract_address),
-            "data": encode_call(function, ["bytes32"], [root]),
-        }
-        with _translated():
-            answer = await self._eth.call(call, ccip_read_enabled=False)
-        if len(answer) != 32:
-            raise WrongChain(f"no contract answers at {self.contract_address} on chain {self.chain_id}")
-        return int.from_bytes(answer, "big")
-
-    def _events(self, logs: Sequence[Mapping[str, Any]]) -> tuple[AnchoredEvent, ...]:
-        return anchored_events(logs, self.contract_address)
-
-
-async def open_rpc(url: str, *, timeout_seconds: float = 10) -> AsyncHTTPProvider:
-    """Connections to one JSON-RPC URL, each request limited in time; asks nothing yet. ValueError unless HTTP(S)."""
-    if not url.startswith(("http://", "https://")):
-        raise ValueError("the chain's RPC URL must begin with http:// or https://")
-    rpc = AsyncHTTPProvider(
-        url,
-        request_kwargs={"timeout": ClientTimeout(total=timeout_seconds)},
-        exception_retry_configuration=None,
-    )
-    # web3's own session opens a connection per request.
-    await rpc.cache_async_session(
-        ClientSession(connector=TCPConnector(keepalive_timeout=KEEPALIVE_SECONDS), raise_for_status=True)
-    )
-    return rpc
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn what web3 and aiohttp raise into our errors. The texts name no URL: it may hold the provider's API key."""
-    try:
-        yield
-    except ContractLogicError as error:
-        raise ContractReverted(str(error.message).removeprefix("execution reverted: ")) from error
-    except Web3RPCError as error:
-        raise refusal(*_wording(error)) from error
-    except ClientResponseError as error:
-        raise ChainUnavailable(f"the chain's node answers HTTP {error.status}; try again") from None
-    except (ClientError, TimeoutError, OSError) as error:
-        raise ChainUnavailable(f"the chain's node does not answer ({type(error).__name__}); try again") from error
-    # web3 shapes an answer before anything has validated it, so nonsense surfaces as any of these.
-    except (BadResponseFormat, ValueError, TypeError, LookupError, AttributeError) as error:
-        raise ChainUnavailable("the chain's node answers something else than JSON-RPC; check its URL") from error
-
-
-def _wording(error: Web3RPCError) -> tuple[str, object]:
-    """The node's own message and code."""
-    body = (error.rpc_response or {}).get("error")
-    if isinstance(body, dict):
-        return str(body.get("message", "")), body.get("code")
-    return str(error), None
-
-
-def _same_transaction(answered: bytes, asked: str) -> None:
-    if _hash(answered) != asked.lower():
-        raise ChainUnavailable("the chain's node answers about another transaction; use another node")
-
-
-def _hex(value: bytes) -> str:
-    return "0x" + bytes(value).hex()
-
-
-def _hash(value: bytes) -> str:
-    if len(value) != 32:
-        raise ValueError(f"a hash has 32 bytes, not {len(value)}")
-    return _hex(value)
-
-
-def _int_or_none(value: object) -> int | None:
-    """web3 passes what is no hexadecimal number on unchanged; ValueError or TypeError for that."""
-    return None if value is None else int(value)  # type: ignore[call-overload]

@@ -1,7 +1,7 @@
-"""The chain as the anchor operations see it: `Chain`, and the values that go in and come out. Pure: no I/O, no web3.
+"""The chain as the anchor operations see it: `ChainReader`, `Chain`, and the values that go in and come out.
 
-Addresses and hashes are strings of hex with 0x (addresses checksummed, hashes lower-case), roots are 32 raw bytes,
-money is in wei, times are seconds since 1970. The errors stand in `chain_errors`; the real chain in `chain`.
+Pure: no I/O, no web3. Addresses and hashes are strings of hex with 0x (addresses checksummed, hashes lower-case), roots
+are 32 raw bytes, money is in wei, times are seconds since 1970. `chain_errors` has the errors, `chain` the real chain.
 """
 
 from collections.abc import Sequence
@@ -98,8 +98,8 @@ class Broadcast(Enum):
     UNDERPRICED = "underpriced"  # raise the fees (`replacement_fees`) on the same nonce
 
 
-class Chain(Protocol):
-    """What the anchor operations need of a chain. Every method but `aclose` may raise ChainUnavailable."""
+class ChainReader(Protocol):
+    """What anyone can ask the chain about our contract. Every method but `aclose` may raise ChainUnavailable."""
 
     @property
     def chain_id(self) -> int:
@@ -109,11 +109,6 @@ class Chain(Protocol):
     @property
     def contract_address(self) -> str:
         """Checksummed address of the registry contract."""
-        ...
-
-    @property
-    def sender(self) -> str:
-        """Checksummed address that signs and pays."""
         ...
 
     async def check(self) -> None:
@@ -126,6 +121,35 @@ class Chain(Protocol):
 
     async def block_hash(self, number: int) -> str | None:
         """Hash of the block at that height now, None above the head; when it changes, the chain reorganised."""
+        ...
+
+    async def transaction(self, tx_hash: str) -> ChainTransaction | None:
+        """A transaction in the pool or in a block; None when the node knows none of that hash."""
+        ...
+
+    async def receipt(self, tx_hash: str) -> TransactionReceipt | None:
+        """The receipt of a mined transaction; None while there is none."""
+        ...
+
+    async def anchored_at(self, root: bytes) -> int | None:
+        """Time (seconds since 1970) of the block that anchored the root, None if the contract does not know it."""
+        ...
+
+    async def find_anchored(self, root: bytes) -> AnchoredEvent | None:
+        """The one event that anchored the root, whoever sent it; None if the contract does not know it."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        ...
+
+
+class Chain(ChainReader, Protocol):
+    """What the one writer does beside. Every method may raise ChainUnavailable."""
+
+    @property
+    def sender(self) -> str:
+        """Checksummed address that signs and pays."""
         ...
 
     async def pending_nonce(self) -> int:
@@ -160,24 +184,4 @@ class Chain(Protocol):
         After ChainUnavailable the node may have it or not: broadcast the same bytes again. NONCE_USED is one node's
         view: look for receipts of all transactions stored with this nonce before giving any of them up.
         """
-        ...
-
-    async def transaction(self, tx_hash: str) -> ChainTransaction | None:
-        """A transaction in the pool or in a block; None when the node knows none of that hash."""
-        ...
-
-    async def receipt(self, tx_hash: str) -> TransactionReceipt | None:
-        """The receipt of a mined transaction; None while there is none."""
-        ...
-
-    async def anchored_at(self, root: bytes) -> int | None:
-        """Time (seconds since 1970) of the block that anchored the root, None if the contract does not know it."""
-        ...
-
-    async def find_anchored(self, root: bytes) -> AnchoredEvent | None:
-        """The one event that anchored the root, whoever sent it; None if the contract does not know it."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close the connections."""
         ...

@@ -11,9 +11,10 @@ from eth_utils.crypto import keccak
 from services.anchor.chain_errors import FeeAboveCeiling
 from services.anchor.chain_types import AnchoredEvent, Fees, SignedTransaction, SizedRoot
 from services.anchor.signer import Signer, TransactionFields
-from voketag_kernel.receipts import ANCHORED_TOPIC
+from voketag_kernel import receipts
 
 MAX_ROOTS_PER_TRANSACTION = 256  # the contract's bound
+ANCHORED_TOPIC = bytes.fromhex(receipts.ANCHORED_TOPIC.removeprefix("0x"))
 
 
 def encode_anchor(roots: Sequence[SizedRoot]) -> bytes:
@@ -36,8 +37,7 @@ def anchored_events(logs: Iterable[Mapping[str, Any]], contract_address: str) ->
     return tuple(
         _anchored_event(log)
         for log in logs
-        if to_checksum_address(log["address"]) == contract_address
-        and bytes(log["topics"][0]) == bytes.fromhex(ANCHORED_TOPIC[2:])
+        if to_checksum_address(log["address"]) == contract_address and bytes(log["topics"][0]) == ANCHORED_TOPIC
     )
 
 

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from eth_abi.abi import encode
 from eth_utils.address import to_checksum_address
 
-from services.anchor.chain import EvmNode
 from services.anchor.chain_errors import ChainRefused, WrongChain
 from services.anchor.chain_types import Broadcast, TransactionReceipt
 from services.anchor.contract.artifact import load_artifact
+from services.anchor.node import EvmNode
 from services.anchor.signer import Signer
 from services.anchor.transactions import sign
 from services.common.errors import ChainUnavailable

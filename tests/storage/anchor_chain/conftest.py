@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from deploy.local.anvil import CHAIN_ID, Anvil
-from services.anchor.chain import EvmChain, EvmNode, open_rpc
+from services.anchor.chain import EvmChain
 from services.anchor.contract.deploy import Deployment, deploy
+from services.anchor.node import EvmNode, open_rpc
 from services.anchor.signer import FileSigner, Signer
 from tests.storage.anchor_chain.development import CEILING_WEI, OWNER, WRITER, OpenChain, empty, write_key
 

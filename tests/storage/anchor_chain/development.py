@@ -8,8 +8,9 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from deploy.local.anvil import CHAIN_ID, Anvil
-from services.anchor.chain import EvmChain, EvmNode
+from services.anchor.chain import EvmChain
 from services.anchor.chain_types import TransactionReceipt
+from services.anchor.node import EvmNode
 from services.anchor.signer import Signer
 
 GWEI = 10**9

@@ -11,10 +11,11 @@ from aiohttp import web
 from deploy.local.anvil import Anvil, program
 from deploy.local.ports import answers, free_port
 from deploy.local.process import Process
-from services.anchor.chain import EvmChain, EvmNode, open_rpc
+from services.anchor.chain import EvmChain
 from services.anchor.chain_errors import ChainRefused, WrongChain
 from services.anchor.chain_types import Broadcast, SizedRoot
 from services.anchor.contract.deploy import Deployment, deploy
+from services.anchor.node import EvmNode, open_rpc
 from services.anchor.signer import FileSigner
 from services.common.errors import ChainUnavailable
 from tests.storage.anchor_chain.development import STRANGER, OpenChain, empty, mined

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.anvil import Anvil
-from services.anchor.chain import EvmChain, EvmNode
+from deploy.local.anvil import CHAIN_ID, Anvil
+from services.anchor.chain import EvmChain, EvmReader
 from services.anchor.chain_errors import ChainRefused, ContractReverted, FeeAboveCeiling, InsufficientFunds
 from services.anchor.chain_types import Broadcast, Fees, SizedRoot, TransactionReceipt
 from services.anchor.contract.deploy import ZERO_ADDRESS, Deployment, deploy
+from services.anchor.node import EvmNode, open_rpc
 from services.anchor.signer import FileSigner
 from tests.storage.anchor_chain.development import (
     CEILING_WEI,
@@ -59,6 +60,20 @@ async def test_the_contract_tells_time_and_event_of_a_root(chain: EvmChain, anvi
     mine(anvil)
     assert await chain.anchored_at(second.root) == receipt.events[1].timestamp
     assert await chain.find_anchored(second.root) == receipt.events[1]
+
+
+async def test_a_reader_without_a_key_sees_the_same(chain: EvmChain, anvil: Anvil) -> None:
+    receipt = await anchor(chain, sized_roots(2))
+    reader = EvmReader(
+        rpc=await open_rpc(anvil.url),
+        chain_id=CHAIN_ID,
+        fee_ceiling_wei=CEILING_WEI,
+        contract_address=chain.contract_address.lower(),
+    )
+    await reader.check()
+    assert await reader.receipt(receipt.tx_hash) == receipt
+    assert await reader.find_anchored(receipt.events[0].root) == receipt.events[0]
+    await reader.aclose()
 
 
 async def test_a_root_that_was_never_anchored_is_none(chain: EvmChain) -> None:

@@ -86,15 +86,16 @@ def signature(entry: dict[str, Any]) -> str:
     if entry["type"] == "event":
         return f"event {entry['name']}({inputs})"
     outputs = ",".join(abi_type(item) for item in entry.get("outputs", []))
-    name = entry.get("name", entry["type"])
+    name = str(entry.get("name", entry["type"]))
     result = f" -> {outputs}" if outputs else ""
     return f"{name}({inputs}) {entry['stateMutability']}{result}"
 
 
 def abi_type(item: dict[str, Any]) -> str:
-    if not item["type"].startswith("tuple"):
-        return str(item["type"])
-    return "(" + ",".join(abi_type(part) for part in item["components"]) + ")" + item["type"].removeprefix("tuple")
+    kind = str(item["type"])
+    if not kind.startswith("tuple"):
+        return kind
+    return "(" + ",".join(abi_type(part) for part in item["components"]) + ")" + kind.removeprefix("tuple")
 
 
 def opcodes(code: bytes) -> Iterator[int]:

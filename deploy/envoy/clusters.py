@@ -1,0 +1,75 @@
+"""The processes behind the edge: one cluster a room, HTTP/2, least requests first."""
+
+from collections.abc import Sequence
+from typing import Any
+
+_HTTP_OPTIONS = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_WINDOW_BYTES = 1024 * 1024
+
+
+def address(host_and_port: str) -> dict[str, Any]:
+    """Return Envoy's form of `host:port`."""
+    host, _, port = host_and_port.rpartition(":")
+    return {"socket_address": {"address": host.strip("[]"), "port_value": int(port)}}
+
+
+def room(name: str, endpoints: Sequence[str]) -> dict[str, Any]:
+    """Return the cluster of a room's processes."""
+    return {
+        "name": name,
+        # Names are resolved again and again, so that Kubernetes or DNS may move a process; addresses cost nothing.
+        "type": "STRICT_DNS",
+        "connect_timeout": "1s",
+        "lb_policy": "LEAST_REQUEST",
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(each)}} for each in endpoints]}],
+        },
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": _HTTP_OPTIONS,
+                "explicit_http_config": {
+                    "http2_protocol_options": {
+                        "initial_stream_window_size": _WINDOW_BYTES,
+                        "initial_connection_window_size": 4 * _WINDOW_BYTES,
+                        "connection_keepalive": {"interval": "30s", "timeout": "5s"},
+                    }
+                },
+            }
+        },
+        "health_checks": [
+            {
+                "grpc_health_check": {},
+                "interval": "2s",
+                "no_traffic_interval": "2s",
+                "timeout": "1s",
+                "unhealthy_threshold": 2,
+                "healthy_threshold": 1,
+            }
+        ],
+        "outlier_detection": {
+            # Only what says that the process itself is gone counts. An answer UNAVAILABLE means that PostgreSQL is
+            # down for all of them, and ejecting them would make the outage last longer than its cause.
+            "split_external_local_origin_errors": True,
+            "consecutive_local_origin_failure": 3,
+            "enforcing_consecutive_local_origin_failure": 100,
+            "enforcing_local_origin_success_rate": 0,
+            "enforcing_consecutive_5xx": 0,
+            "enforcing_consecutive_gateway_failure": 0,
+            "enforcing_success_rate": 0,
+            "interval": "1s",
+            "base_ejection_time": "1s",
+            "max_ejection_time": "10s",
+        },
+        "circuit_breakers": {
+            "thresholds": [
+                {
+                    "max_connections": 1024,
+                    "max_pending_requests": 2048,
+                    "max_requests": 8192,
+                    # Retries of a fifth of the calls at most: when everything fails, they must not double the load.
+                    "retry_budget": {"budget_percent": {"value": 20}, "min_retry_concurrency": 10},
+                }
+            ]
+        },
+    }

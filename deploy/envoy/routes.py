@@ -1,0 +1,84 @@
+"""Where a request goes, by the gRPC path that it has or gets from the transcoder."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from google.protobuf import descriptor_pb2
+
+from deploy.envoy.settings import EnvoySettings
+
+BUFFER = "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer"
+_UNBUFFERED = {"envoy.filters.http.buffer": {"@type": f"{BUFFER}PerRoute", "disabled": True}}
+_STREAM_IDLE = "600s"
+_RETRY = {
+    # Only where the service has not begun to work: a write that may have happened is never sent twice.
+    "retry_on": "connect-failure,refused-stream,reset-before-request",
+    "num_retries": 2,
+    "retry_host_predicate": [
+        {
+            "name": "envoy.retry_host_predicates.previous_hosts",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
+            },
+        }
+    ],
+    "host_selection_retry_max_attempts": 3,
+    "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
+}
+
+
+def services(settings: EnvoySettings) -> dict[str, descriptor_pb2.ServiceDescriptorProto]:
+    """Return the contracts' services by their full names, `voketag.<room>.v1.<Name>Service`."""
+    files = descriptor_pb2.FileDescriptorSet.FromString(settings.contracts.read_bytes()).file
+    return {f"{file.package}.{service.name}": service for file in files for service in file.service}
+
+
+def configuration(settings: EnvoySettings, page_filter: dict[str, Any]) -> dict[str, Any]:
+    """Return the route table; `page_filter` is the transcoder's configuration for the consumer page."""
+    return {
+        "name": "public",
+        "virtual_hosts": [{"name": "public", "domains": ["*"], "routes": list(_routes(settings, page_filter))}],
+        "request_headers_to_add": [
+            {
+                # The services believe this header, so it is written over whatever the client sent.
+                "header": {"key": "x-client-address", "value": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"},
+                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+            }
+        ],
+        "most_specific_header_mutations_wins": True,
+    }
+
+
+def _routes(settings: EnvoySettings, page_filter: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for service, contract in services(settings).items():
+        room = service.split(".")[1]
+        for method in contract.method:
+            if method.client_streaming or method.server_streaming:
+                yield _stream(f"/{service}/{method.name}", room)
+        yield _unary(f"/{service}/", room, timeout_seconds=settings.timeouts_seconds[room])
+    yield _unary("/grpc.health.v1.Health/", "scan", timeout_seconds=settings.timeouts_seconds["scan"])
+    if settings.reflection:
+        for version in ("v1", "v1alpha"):
+            yield _stream(f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo", "admin")
+    # Matched before the transcoder, for its settings only; what it makes of the request is matched again above.
+    yield {
+        "match": {"prefix": "/r/"},
+        "route": {"cluster": "scan"},
+        "typed_per_filter_config": {"envoy.filters.http.grpc_json_transcoder": page_filter},
+    }
+
+
+def _unary(prefix: str, cluster: str, *, timeout_seconds: float) -> dict[str, Any]:
+    return {
+        "match": {"prefix": prefix},
+        "route": {"cluster": cluster, "timeout": f"{timeout_seconds}s", "retry_policy": _RETRY},
+        "typed_per_filter_config": _UNBUFFERED,
+    }
+
+
+def _stream(path: str, cluster: str) -> dict[str, Any]:
+    return {
+        "match": {"path": path},
+        "route": {"cluster": cluster, "timeout": "0s", "idle_timeout": _STREAM_IDLE, "retry_policy": _RETRY},
+        "typed_per_filter_config": _UNBUFFERED,
+    }

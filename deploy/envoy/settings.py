@@ -1,0 +1,45 @@
+"""What differs between one Envoy and another."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+CONTRACTS = Path(__file__).parents[2] / "gen" / "voketag.binpb"
+ROOMS = ("scan", "factory", "admin", "anchor")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvoySettings:
+    """The values that the template takes."""
+
+    endpoints: Mapping[str, Sequence[str]]
+    """`host:port` of every process of each room: scan, factory, admin, anchor."""
+    access_log: Path
+    """File of the access log, one JSON object a line; `/dev/stdout` in a container."""
+    contracts: Path = CONTRACTS
+    """File descriptor set of the contracts, written by `make gen`."""
+    listen_host: str = "127.0.0.1"
+    """Address of the public listener; `0.0.0.0` where the world may come in."""
+    listen_port: int = 8080
+    """Port of the public listener: REST, gRPC and gRPC-Web."""
+    admin_port: int = 9901
+    """Loopback port of Envoy's own administration page."""
+    trusted_hops: int = 1
+    """Proxies in front whose `X-Forwarded-For` is believed: 1 behind one load balancer, 0 when clients come directly.
+
+    A wrong value lets clients choose their own address.
+    """
+    reflection: bool = True
+    """Let gRPC reflection through, answered by Admin for all four services."""
+    requests_per_second: int = 20_000
+    """The whole edge's ceiling. The services' own limits are the fine ones."""
+    max_message_bytes: int = 11 * 1024 * 1024
+    """Largest REST body, either way: a CSV of 10 MiB and room for its envelope."""
+    tls_certificate: Path | None = None
+    """PEM chain of the public listener; None listens in plain text, for a load balancer that ends TLS."""
+    tls_key: Path | None = None
+    """PEM key of `tls_certificate`."""
+    timeouts_seconds: Mapping[str, float] = field(
+        default_factory=lambda: {"scan": 5, "factory": 30, "admin": 15, "anchor": 30}
+    )
+    """Longest time of a unary call, by room. Streams have none, and end when nothing moves for ten minutes."""

@@ -15,19 +15,18 @@ from services.factory.authentication import Authenticator
 from services.factory.hot_state import HotState
 from services.factory.idempotency import Writes
 from services.factory.operations.api_keys import ApiKeys
-from services.factory.operations.batches import Batches
+from services.factory.operations.batches import QUEUE_NAME, Batches
 from services.factory.operations.key_check import KeyCheck
 from services.factory.operations.products import Products
 from services.factory.operations.proofs import Proofs
 from services.factory.operations.signing_keys import ensure_signing_keys
 from services.factory.operations.units import Units
+from services.factory.operations.watching import BatchWatch
 from services.factory.servicer import FactoryServicer
 from services.factory.settings import Settings
 from voketag.factory.v1 import factory_pb2
 
 DESCRIPTOR = factory_pb2.DESCRIPTOR.services_by_name["FactoryService"]
-QUEUE_NAME = "voketag:factory"
-"""The queue that the server nudges and the worker listens to."""
 
 
 @asynccontextmanager
@@ -47,6 +46,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
             writes=Writes(database=database, clock=clock),
             products=Products(database=database, clock=clock),
             batches=Batches(database=database, queue=queue, signing_key_id=settings.signing_key_id),
+            watch=BatchWatch(database=database),
             units=Units(database=database, keys=keys, hot_state=hot_state),
             api_keys=ApiKeys(database=database, clock=clock),
             proofs=Proofs(database=database, keys=keys),

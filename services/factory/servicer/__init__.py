@@ -6,6 +6,7 @@ from services.factory.operations.batches import Batches
 from services.factory.operations.products import Products
 from services.factory.operations.proofs import Proofs
 from services.factory.operations.units import Units
+from services.factory.operations.watching import BatchWatch
 from services.factory.servicer.api_keys import ApiKeyMethods
 from services.factory.servicer.batches import BatchMethods
 from services.factory.servicer.products import ProductMethods
@@ -17,11 +18,20 @@ class FactoryServicer(ProductMethods, BatchMethods, UnitMethods, ApiKeyMethods, 
     """All of the contract's methods. Each topic's class names the use cases that it needs."""
 
     def __init__(
-        self, *, writes: Writes, products: Products, batches: Batches, units: Units, api_keys: ApiKeys, proofs: Proofs
+        self,
+        *,
+        writes: Writes,
+        products: Products,
+        batches: Batches,
+        watch: BatchWatch,
+        units: Units,
+        api_keys: ApiKeys,
+        proofs: Proofs,
     ) -> None:
         self._writes = writes
         self._products = products
         self._batches = batches
+        self._watch = watch
         self._units = units
         self._api_keys = api_keys
         self._proofs = proofs

@@ -1,0 +1,157 @@
+"""What the worker runs: it takes due batches and works on them, several at a time.
+
+One loop takes batches, woken by nudges and by itself every few seconds: a nudge says "look" and carries no work, so a
+queue that was flushed or is away costs seconds, and there is one way for a batch to be taken. What goes wrong is
+sorted here:
+
+- LeaseLost: another worker has the batch, or it was cancelled. Nothing to do.
+- A part is away (PostgreSQL, Anchor, a killed minting process): later, the batch does not fail.
+- An error that will come again (no secret for the key, numbers taken): the batch fails and says why.
+- Anything else is a fault of ours: logged, tried a few times, and then the batch fails.
+"""
+
+import asyncio
+import contextlib
+import time
+from uuid import UUID
+
+from prometheus_client import Gauge, Histogram
+
+from services.common.errors import DeadlineExceeded, PermissionDenied, Unauthenticated, Unavailable, VokeTagError
+from services.common.logs import get_logger
+from services.factory.model.batches import BatchState
+from services.factory.model.issuing import Claim
+from services.factory.operations.anchoring import Submitter
+from services.factory.operations.claims import Claims
+from services.factory.operations.issuing import Issuer
+from services.factory.operations.outbox import Publisher
+from services.factory.storage.issuing import LeaseLost
+
+_ATTEMPTS_AT_A_FAULT = 5
+# Between our own services a refused credential is a deployment in progress, not a property of the batch.
+_PASSING = (Unavailable, DeadlineExceeded, Unauthenticated, PermissionDenied)
+
+_log = get_logger(__name__)
+_batch_seconds = Histogram(
+    "voketag_factory_batch_seconds",
+    "Time that a worker held a batch, by the state it found it in and how it went.",
+    ["state", "result"],
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60, 120),
+)
+_due_batches = Gauge("voketag_factory_due_batches", "Batches that are due and not done, as this worker last saw.")
+
+
+class BatchWorker:
+    """Works on due batches until it is told to stop."""
+
+    def __init__(
+        self,
+        *,
+        claims: Claims,
+        issuer: Issuer,
+        submitter: Submitter,
+        publisher: Publisher,
+        at_once: int,
+        sweep_seconds: float,
+    ) -> None:
+        self._claims = claims
+        self._issuer = issuer
+        self._submitter = submitter
+        self._publisher = publisher
+        self._at_once = at_once
+        self._sweep_seconds = sweep_seconds
+        self._wake = asyncio.Event()
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def look(self, _batch_id: str) -> None:
+        """Take a nudge: look for due batches now."""
+        self._wake.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set; then give back what is in hand, at the last whole chunk."""
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            while not stop.is_set():
+                self._wake.clear()
+                await self._sweep()
+                waking = asyncio.create_task(self._wake.wait())
+                await asyncio.wait({waking, stopping}, timeout=self._sweep_seconds, return_when=asyncio.FIRST_COMPLETED)
+                waking.cancel()
+        finally:
+            stopping.cancel()
+            for task in self._running:
+                task.cancel()
+            await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _sweep(self) -> None:
+        try:
+            while len(self._running) < self._at_once and (claim := await self._claims.take()) is not None:
+                task = asyncio.create_task(self._hold(claim))
+                self._running.add(task)
+                task.add_done_callback(self._ended)
+            await self._publisher.publish()
+            _due_batches.set(await self._claims.count_overdue())
+        except Unavailable:
+            _log.warning("the database is away, looking again soon")
+        except Exception:
+            # The loop is all that finds work; it must outlive whatever a sweep runs into.
+            _log.exception("a sweep failed, looking again soon")
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._wake.set()  # a place is free, and the batch may be due for its next step
+
+    async def _hold(self, claim: Claim) -> None:
+        started = time.monotonic()
+        result = "error"
+        try:
+            result = await self._work(claim)
+        except Unavailable:
+            # The database went away before it heard how the work went: the lease runs out by itself.
+            _log.warning("the batch waits for its lease to end", batch_id=str(claim.batch.batch_id))
+        except LeaseLost:
+            result = "lost"
+        finally:
+            _batch_seconds.labels(claim.batch.state.name, result).observe(time.monotonic() - started)
+
+    async def _work(self, claim: Claim) -> str:
+        batch_id = claim.batch.batch_id
+        try:
+            if claim.batch.state is BatchState.ANCHORING:
+                await self._submitter.submit(claim)
+            else:
+                await self._issuer.issue(claim)
+        except asyncio.CancelledError:
+            with contextlib.suppress(Unavailable, LeaseLost):
+                await self._claims.give_back(claim)
+            raise
+        except LeaseLost:
+            _log.info("another worker has the batch, or it was cancelled", batch_id=str(batch_id))
+            return "lost"
+        except _PASSING as error:
+            await self._postpone(claim, error)
+            return "postponed"
+        except VokeTagError as error:
+            await self._fail(batch_id, claim, error.message)
+            return "failed"
+        except Exception as error:
+            _log.exception("unexpected error", batch_id=str(batch_id), attempts=claim.attempts)
+            if claim.attempts < _ATTEMPTS_AT_A_FAULT:
+                await self._postpone(claim, error)
+                return "postponed"
+            await self._fail(batch_id, claim, "internal error; the operator finds it in the worker's log")
+            return "failed"
+        return "done"
+
+    async def _postpone(self, claim: Claim, error: Exception) -> None:
+        delay = await self._claims.postpone(claim)
+        _log.warning(
+            "batch postponed",
+            batch_id=str(claim.batch.batch_id),
+            seconds=delay.total_seconds(),
+            reason=str(error),
+        )
+
+    async def _fail(self, batch_id: UUID, claim: Claim, error: str) -> None:
+        await self._claims.fail(claim, error)
+        _log.error("batch failed", batch_id=str(batch_id), reason=error)

@@ -1,0 +1,104 @@
+"""Issuing the units of a batch: chunk by chunk, each in a transaction of its own with its tiles and the cursor.
+
+Processes make chunks (`MintingPool`) while the one before is copied; a few are under way at a time, so memory does
+not grow with the batch. Whatever is killed at whatever moment, the cursor says what is written and a successor goes
+on there: chunks follow from the batch's row alone, so it writes what the first would have written.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from typing import Protocol
+
+import rfc8785
+from prometheus_client import Counter
+
+from services.common.database import Database
+from services.factory.model.batches import BatchState
+from services.factory.model.issuing import Chunk, ChunkOrder, Claim, chunk_orders, facts_of
+from services.factory.operations import outbox
+from services.factory.storage import batches as batch_storage
+from services.factory.storage import issuing as storage
+from services.factory.storage import tiles as tile_storage
+from voketag_kernel.tiles import TileWriter
+
+_units_issued = Counter("voketag_factory_units_issued", "Units written by this worker.")
+
+
+class Minter(Protocol):
+    """Makes chunks somewhere else, several at a time."""
+
+    parallel: int
+
+    async def mint(self, order: ChunkOrder) -> Chunk:
+        """Make one chunk. Raises SigningKeyExhausted when the key's secret is not here."""
+        ...
+
+
+class Issuer:
+    """Issues the batches that a worker holds."""
+
+    def __init__(self, *, database: Database, minter: Minter) -> None:
+        self._database = database
+        self._minter = minter
+
+    async def issue(self, claim: Claim) -> None:
+        """Write what is left of a claimed batch. Raises LeaseLost when another worker or a cancellation took it."""
+        facts = await self._begin(claim)
+        writer = await self._writer(claim)
+        async with aclosing(self._chunks(chunk_orders(claim.batch, facts))) as chunks:
+            async for chunk in chunks:
+                await self._write(claim, writer, chunk)
+
+    async def _begin(self, claim: Claim) -> str:
+        """Return the batch's facts, frozen by the change to ISSUING: the product may change under way, they may not."""
+        batch = claim.batch
+        if batch.state is BatchState.ISSUING and batch.facts is not None:
+            return batch.facts
+        async with self._database.transaction() as tx:
+            source = await storage.read_facts_source(tx, claim)
+            facts = batch.facts or rfc8785.dumps(facts_of(batch, source)).decode()
+            await storage.begin(tx, claim, facts)
+        return facts
+
+    async def _writer(self, claim: Claim) -> TileWriter:
+        written = claim.batch.issued_count
+        if not written:
+            return TileWriter()
+        async with self._database.reading() as tx:
+            edge = await tile_storage.read_edge(tx, claim.batch.batch_id, written)
+        return TileWriter.resume(written, lambda level, index: edge[level, index])
+
+    async def _chunks(self, orders: Iterator[ChunkOrder]) -> AsyncGenerator[Chunk, None]:
+        """Yield chunks in order, with one more under way than processes can make: that one waits to be copied."""
+        under_way: deque[asyncio.Task[Chunk]] = deque()
+        try:
+            for order in orders:
+                under_way.append(asyncio.create_task(self._minter.mint(order)))
+                if len(under_way) > self._minter.parallel:
+                    yield await under_way.popleft()
+            while under_way:
+                yield await under_way.popleft()
+        finally:
+            for task in under_way:
+                task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(*under_way, return_exceptions=True)
+
+    async def _write(self, claim: Claim, writer: TileWriter, chunk: Chunk) -> None:
+        batch = claim.batch
+        tiles = list(writer.append(chunk.leaf_hashes, chunk.tile_roots))
+        last = writer.size == batch.quantity
+        async with self._database.transaction() as tx:
+            # First the cursor: it locks the row, and without the lease nothing else happens.
+            await storage.advance(tx, claim, start=chunk.start, count=chunk.count)
+            await storage.copy_units(tx, chunk.rows)
+            if last:
+                tiles += writer.finish()
+            await tile_storage.add(tx, batch.batch_id, tiles)
+            if last:
+                await storage.finish(tx, claim, writer.root())
+                await outbox.note(tx, await batch_storage.hold_any(tx, batch.batch_id), "batch.issued")
+        _units_issued.inc(chunk.count)

@@ -1,0 +1,143 @@
+"""What a worker does to a batch, each statement bound to the lease that it holds.
+
+A lease is a random token and a deadline on the row. Every statement names the token, so a worker that was taken for
+dead (a long pause, a lost network) changes nothing once another has the batch: it gets LeaseLost and stops.
+"""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from asyncpg.exceptions import InterfaceError, PostgresError, UniqueViolationError
+from sqlalchemy import func, null, or_, select, update
+
+from services.common.database import Transaction
+from services.common.errors import Unavailable
+from services.factory.model.batches import OPEN, BatchState
+from services.factory.model.issuing import Claim, FactsSource, NumbersTaken
+from services.factory.storage.batches import to_batch
+from services.factory.tables import batches, products, tenants
+
+UNIT_COLUMNS: Final = ("unit_id", "batch_id", "serial")
+"""The columns of a chunk's rows; the others have defaults."""
+_OPEN = [state.name for state in OPEN]
+_LOST_SQLSTATE_CLASSES = ("08", "53", "57")  # connection exception, insufficient resources, operator intervention
+
+
+class LeaseLost(Exception):
+    """Another worker has the batch, or the batch was cancelled. Nothing was written."""
+
+
+async def claim_next(tx: Transaction, *, token: UUID, lease: timedelta) -> Claim | None:
+    """Take the batch that has been due longest and that nobody holds; None when there is none."""
+    due = (
+        select(batches.c.batch_id)
+        .where(
+            batches.c.state.in_(_OPEN),
+            batches.c.due_at <= func.now(),
+            or_(batches.c.lease_until.is_(None), batches.c.lease_until <= func.now()),
+        )
+        .order_by(batches.c.due_at)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+    claimed = await tx.connection.execute(
+        update(batches)
+        .where(batches.c.batch_id == due)
+        .values(lease_token=token, lease_until=func.now() + lease, attempts=batches.c.attempts + 1)
+        .returning(batches),
+    )
+    row = claimed.first()
+    return None if row is None else Claim(batch=to_batch(row), token=token, lease=lease, attempts=row.attempts)
+
+
+async def read_facts_source(tx: Transaction, claim: Claim) -> FactsSource:
+    """Return what the batch's facts say apart from the batch itself."""
+    found = await tx.connection.execute(
+        select(tenants.c.name.label("brand"), products.c.name, products.c.sku, products.c.gtin)
+        .join_from(products, tenants, products.c.tenant_id == tenants.c.tenant_id)
+        .where(products.c.product_id == claim.batch.product_id, products.c.tenant_id == claim.batch.tenant_id),
+    )
+    row = found.one()
+    return FactsSource(brand=row.brand, product_name=row.name, sku=row.sku, gtin=row.gtin)
+
+
+async def begin(tx: Transaction, claim: Claim, facts: str) -> None:
+    """Freeze the facts, with the change from PENDING to ISSUING."""
+    await _bound(tx, claim, state=BatchState.ISSUING.name, facts=facts, updated_at=func.now())
+
+
+async def advance(tx: Transaction, claim: Claim, *, start: int, count: int) -> None:
+    """Move the cursor over a chunk, and renew the lease. The chunk's units belong into the same transaction."""
+    await _bound(
+        tx,
+        claim,
+        cursor=start,
+        issued_count=start + count,
+        lease_until=func.now() + claim.lease,
+        attempts=0,
+        updated_at=func.now(),
+    )
+
+
+async def copy_units(tx: Transaction, rows: bytes) -> None:
+    """Write units from PostgreSQL's binary COPY format, columns as in UNIT_COLUMNS."""
+    connection = (await tx.connection.get_raw_connection()).driver_connection
+    assert connection is not None  # noqa: S101 - it was used by this transaction's first statement
+    try:
+        await connection.copy_to_table(
+            "units", schema_name="factory", columns=UNIT_COLUMNS, source=_once(rows), format="binary"
+        )
+    except UniqueViolationError as error:
+        raise NumbersTaken from error
+    except PostgresError as error:
+        if str(getattr(error, "sqlstate", "")).startswith(_LOST_SQLSTATE_CLASSES):
+            raise Unavailable("the database does not answer; try again") from error
+        raise
+    except InterfaceError as error:
+        raise Unavailable("the connection to the database was lost; try again") from error
+
+
+async def finish(tx: Transaction, claim: Claim, root: bytes) -> None:
+    """Record the root of a batch whose units are all written: it waits for the chain now, and is due at once."""
+    await _bound(
+        tx,
+        claim,
+        state=BatchState.ANCHORING.name,
+        merkle_root=root,
+        due_at=func.now(),
+        lease_token=null(),
+        lease_until=null(),
+        updated_at=func.now(),
+    )
+
+
+async def postpone(tx: Transaction, claim: Claim, delay: timedelta) -> None:
+    """Give the batch back, not to be taken before `delay` has passed."""
+    await _bound(tx, claim, due_at=func.now() + delay, lease_token=null(), lease_until=null())
+
+
+async def fail(tx: Transaction, claim: Claim, state: BatchState, error: str) -> None:
+    """Stop the batch; RetryBatch goes on."""
+    await _bound(
+        tx, claim, state=state.name, error=error, lease_token=null(), lease_until=null(), updated_at=func.now()
+    )
+
+
+async def _bound(tx: Transaction, claim: Claim, *, cursor: int | None = None, **values: Any) -> None:
+    held = (
+        batches.c.batch_id == claim.batch.batch_id,
+        batches.c.lease_token == claim.token,
+        batches.c.state.in_(_OPEN),
+    )
+    statement = update(batches).where(*held).values(**values)
+    if cursor is not None:
+        statement = statement.where(batches.c.issued_count == cursor)
+    if (await tx.connection.execute(statement)).rowcount != 1:
+        raise LeaseLost
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data

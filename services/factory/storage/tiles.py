@@ -1,0 +1,72 @@
+"""Hash tiles of batch trees. A batch's tiles are written once, with its units, and read a few at a time."""
+
+from collections.abc import Collection, Mapping, Sequence
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Integer, LargeBinary, SmallInteger, bindparam, text
+
+from services.common.database import Transaction
+from voketag_kernel.tiles import Coordinates, Tile
+
+_ADD = text(
+    """
+    INSERT INTO factory.batch_tiles (batch_id, level, tile_index, hashes)
+    SELECT :batch_id, level, tile_index, hashes
+    FROM unnest(:levels, :indexes, :hashes) AS tile (level, tile_index, hashes)
+    """
+).bindparams(
+    bindparam("levels", type_=ARRAY(SmallInteger)),
+    bindparam("indexes", type_=ARRAY(Integer)),
+    bindparam("hashes", type_=ARRAY(LargeBinary)),
+)
+_READ = text(
+    """
+    SELECT tile.level, tile.tile_index, tile.hashes
+    FROM factory.batch_tiles tile
+    JOIN unnest(:levels, :indexes) AS wanted (level, tile_index) USING (level, tile_index)
+    WHERE tile.batch_id = :batch_id
+    """
+).bindparams(
+    bindparam("levels", type_=ARRAY(SmallInteger)),
+    bindparam("indexes", type_=ARRAY(Integer)),
+)
+# At each level, from the tile whose root is the first that waits one level up (TileWriter.resume).
+_EDGE = text(
+    """
+    SELECT level, tile_index, hashes FROM factory.batch_tiles
+    WHERE batch_id = :batch_id AND tile_index >= (:size >> (8 * (level + 2))) << 8
+    """
+).bindparams(bindparam("size", type_=Integer))
+
+
+async def add(tx: Transaction, batch_id: UUID, tiles: Sequence[Tile]) -> None:
+    """Store tiles, in one statement."""
+    if tiles:
+        await tx.connection.execute(
+            _ADD,
+            {
+                "batch_id": batch_id,
+                "levels": [tile.level for tile in tiles],
+                "indexes": [tile.index for tile in tiles],
+                "hashes": [tile.hashes for tile in tiles],
+            },
+        )
+
+
+async def read(tx: Transaction, batch_id: UUID, wanted: Collection[Coordinates]) -> Mapping[Coordinates, bytes]:
+    """Return the wanted tiles of a batch, in one query."""
+    found = await tx.connection.execute(
+        _READ,
+        {
+            "batch_id": batch_id,
+            "levels": [level for level, _ in wanted],
+            "indexes": [index for _, index in wanted],
+        },
+    )
+    return {(row.level, row.tile_index): row.hashes for row in found}
+
+
+async def read_edge(tx: Transaction, batch_id: UUID, size: int) -> Mapping[Coordinates, bytes]:
+    """Return the tiles that a writer needs to go on after `size` leaves: at most 255 a level."""
+    found = await tx.connection.execute(_EDGE, {"batch_id": batch_id, "size": size})
+    return {(row.level, row.tile_index): row.hashes for row in found}

@@ -16,7 +16,7 @@ from voketag.factory.v1 import factory_pb2_grpc
 from voketag.scan.v1 import scan_pb2_grpc
 from voketag_sdk._status import from_rpc_error
 from voketag_sdk._version import __version__
-from voketag_sdk.errors import DeadlineExceeded, VokeTagError
+from voketag_sdk.errors import DeadlineExceeded, ResourceExhausted, VokeTagError
 from voketag_sdk.retry import RetryPolicy, worth_repeating
 
 RequestT = TypeVar("RequestT", bound=Message)
@@ -80,12 +80,11 @@ class Transport:
         request: RequestT,
         *,
         timeout: float | None = None,
-        repeat_lost: bool = True,
+        idempotent: bool = True,
     ) -> ResponseT:
         """Make one logical call: attempts until an answer, a final error, or the deadline (`timeout` in seconds).
 
-        `repeat_lost=False` is for the one call that is not idempotent: it is repeated only when the platform itself
-        said that nothing happened, never when the answer was lost.
+        A call that is not idempotent is repeated only when it was turned away: Unavailable may mean a lost answer.
         """
         deadline = monotonic() + (self.timeout if timeout is None else timeout)
         request_id = str(uuid4())
@@ -97,7 +96,7 @@ class Transport:
             except grpc.aio.AioRpcError as rpc_error:
                 error = from_rpc_error(rpc_error, request_id=request_id)
             failures += 1
-            repeatable = worth_repeating(error) and (repeat_lost or bool(error.reason))
+            repeatable = worth_repeating(error) and (idempotent or isinstance(error, ResourceExhausted))
             delay = self._retry.delay(failures, error)
             if not repeatable or failures >= self._retry.attempts or monotonic() + delay >= deadline:
                 raise error

@@ -78,12 +78,12 @@ class AsyncClient:
         """Scan a code, as a consumer's device does: it counts. MalformedCode, UnknownCode.
 
         The one call that is not idempotent: when the connection breaks before the answer, the scan may have been
-        recorded, and Unavailable says so instead of scanning twice.
+        recorded, so Unavailable is raised instead of scanning twice.
         """
         device = scan_pb2.Device(screen_resolution=screen_resolution, timezone=timezone)
         request = scan_pb2.ScanRequest(code=code, device=device)
         return _convert.scan_result(
-            await self._transport.call(self._transport.scan.Scan, request, timeout=timeout, repeat_lost=False)
+            await self._transport.call(self._transport.scan.Scan, request, timeout=timeout, idempotent=False)
         )
 
     async def receipt(self, code: str, *, timeout: float | None = None) -> Receipt:

@@ -36,7 +36,7 @@ def configure(*, service: str, level: str) -> None:
 
 def get_logger(name: str) -> FilteringBoundLogger:
     """Return the logger of a module."""
-    return cast(FilteringBoundLogger, structlog.get_logger(logger=name))
+    return cast(FilteringBoundLogger, structlog.get_logger(module=name))
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -1,0 +1,119 @@
+"""Scan's composition root: the only place where its parts meet."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from functools import partial
+
+from services.common import unit_keys
+from services.common.caller import Caller
+from services.common.clock import SystemClock
+from services.common.errors import Unavailable
+from services.common.rpc import interceptors
+from services.common.rpc.channels import channel
+from services.common.rpc.server import Server
+from services.common.tokens import ServiceTokens, TokenSigner, TokenVerifier
+from services.scan.facts import FactsCache
+from services.scan.fingerprint import Fingerprints
+from services.scan.history import Histories
+from services.scan.hot_state import HotState
+from services.scan.jobs import ensure_partitions
+from services.scan.news import following_news
+from services.scan.operations.pages import Pages
+from services.scan.operations.readiness import Readiness
+from services.scan.operations.receipts import Receipts
+from services.scan.operations.scans import Recorder, Scans
+from services.scan.peers import ProofServices
+from services.scan.servicer import ScanServicer
+from services.scan.settings import Settings
+from services.scan.storage import registry
+from services.scan.storage.connection import HeldConnection
+from voketag.scan.v1 import scan_pb2
+
+DESCRIPTOR = scan_pb2.DESCRIPTOR.services_by_name["ScanService"]
+
+
+@asynccontextmanager
+async def open_app(settings: Settings) -> AsyncIterator[Server]:
+    """Start the server; it stops, gracefully, at the end of the block. A database that is away is waited for."""
+    clock = SystemClock()
+    keys = unit_keys.load(settings.unit_keys)
+    verifier = TokenVerifier(public_keys=settings.token_public_keys, service="scan")
+    tokens = ServiceTokens(TokenSigner(key_file=settings.service_key, clock=clock))
+
+    async def authenticate(credential: str) -> Caller:
+        return verifier.verify(credential)
+
+    async with AsyncExitStack() as stack:
+        # One connection reads and one writes, so that a commit under way keeps no reader waiting.
+        reads, writes = [
+            await stack.enter_async_context(
+                HeldConnection(dsn=settings.database_url, name=name, timeout_seconds=settings.commit_timeout_seconds)
+            )
+            for name in ("reads", "writes")
+        ]
+        hot_state = await stack.enter_async_context(
+            aclosing(
+                HotState(
+                    url=settings.hot_state_url,
+                    timeout_seconds=settings.hot_state_timeout_seconds,
+                    max_waiting=settings.max_waiting,
+                )
+            )
+        )
+        facts = await stack.enter_async_context(
+            aclosing(
+                FactsCache(
+                    partial(registry.facts_of, reads),
+                    seconds=settings.facts_seconds,
+                    entries=settings.facts_entries,
+                    max_waiting=settings.max_waiting,
+                )
+            )
+        )
+        histories = await stack.enter_async_context(
+            aclosing(Histories(hot_state=hot_state, connection=reads, clock=clock, max_waiting=settings.max_waiting))
+        )
+        recorder = await stack.enter_async_context(
+            aclosing(
+                Recorder(
+                    connection=writes,
+                    timeout_seconds=settings.commit_timeout_seconds,
+                    linger_seconds=settings.commit_linger_seconds,
+                    max_waiting=settings.max_waiting,
+                )
+            )
+        )
+        factory = await stack.enter_async_context(channel(settings.factory_address))
+        anchor = await stack.enter_async_context(channel(settings.anchor_address))
+        scans = Scans(
+            keys=keys,
+            facts=facts,
+            histories=histories,
+            recorder=recorder,
+            fingerprints=Fingerprints.load(settings.fingerprint_key),
+            clock=clock,
+        )
+        proofs = ProofServices(factory=factory, anchor=anchor, tokens=tokens)
+        servicer = ScanServicer(
+            scans=scans,
+            pages=Pages(scans=scans),
+            receipts=Receipts(keys=keys, facts=facts, proofs=proofs),
+            readiness=Readiness(connection=reads),
+        )
+        await stack.enter_async_context(following_news(hot_state, facts))
+        with suppress(Unavailable):  # then the first scan makes its partition
+            await ensure_partitions(connection=writes, clock=clock)
+        server = Server(
+            settings=settings,
+            services={DESCRIPTOR: servicer},
+            interceptors=interceptors.standard(settings, authenticate=authenticate),
+        )
+        async with server:
+            yield server
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until `stop` is set."""
+    async with open_app(settings):
+        await stop.wait()

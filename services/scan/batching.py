@@ -1,0 +1,82 @@
+"""Work that arrives together is done together: the one pattern behind registry reads, hot state and group commit.
+
+While one run is under way, items gather; the next run starts when the last one ends and takes them all. A run costs
+about the same for one item and for a hundred, so the cost of an item falls as load rises, and nobody waits when there
+is none.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from services.common.errors import Unavailable
+
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
+
+_STILL_BUSY_SECONDS = 0.05
+
+
+class Batcher(Generic[ItemT, ResultT]):
+    """Runs `run(items)` for items submitted one by one; `run` returns one result per item, in order.
+
+    When `run` raises, every item of that run gets the error; nothing is run twice. With `linger_seconds`, a run waits
+    that long for company if the last one had any; an idle process never waits.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[ItemT]], Awaitable[Sequence[ResultT]]],
+        *,
+        max_size: int,
+        max_waiting: int,
+        linger_seconds: float = 0,
+    ) -> None:
+        self._run = run
+        self._max_size = max_size
+        self._max_waiting = max_waiting
+        self._linger = linger_seconds
+        self._waiting: deque[tuple[ItemT, asyncio.Future[ResultT]]] = deque()
+        self._draining: asyncio.Task[None] | None = None
+        self._busy_until = 0.0
+
+    async def submit(self, item: ItemT) -> ResultT:
+        """Return the item's result; raises what its run raised, or Unavailable when too many wait already."""
+        if len(self._waiting) >= self._max_waiting:
+            raise Unavailable("too many requests wait; try again")
+        future: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._drain())
+        return await future
+
+    async def aclose(self) -> None:
+        """Finish what waits."""
+        if self._draining is not None:
+            await self._draining
+
+    async def _drain(self) -> None:
+        try:
+            while self._waiting:
+                if self._linger and len(self._waiting) < self._max_size and time.monotonic() < self._busy_until:
+                    await asyncio.sleep(self._linger)
+                taken = [self._waiting.popleft() for _ in range(min(self._max_size, len(self._waiting)))]
+                await self._run_one(taken)
+                if len(taken) > 1:
+                    self._busy_until = time.monotonic() + _STILL_BUSY_SECONDS
+        finally:
+            self._draining = None
+
+    async def _run_one(self, taken: list[tuple[ItemT, asyncio.Future[ResultT]]]) -> None:
+        try:
+            results = await self._run([item for item, _ in taken])
+        except Exception as error:  # handed to everyone who waits, who translate or log it
+            for _, future in taken:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for (_, future), result in zip(taken, results, strict=True):
+            if not future.done():  # its caller may have given up
+                future.set_result(result)

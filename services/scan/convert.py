@@ -1,0 +1,133 @@
+"""Protobuf to model and back."""
+
+from datetime import UTC, date, datetime
+
+from google.api import httpbody_pb2
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from services.common.rpc.call import Call
+from services.scan import messages
+from services.scan.language import Language, language_of
+from services.scan.model import BatchFacts, Device, ProductFacts, Scan, UnitProof
+from voketag.anchor.v1 import anchor_pb2
+from voketag.factory.v1 import factory_pb2
+from voketag.scan.v1 import scan_pb2
+from voketag_kernel.receipts import AnchorProof, Receipt
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def device(call: Call, hints: scan_pb2.Device | None = None) -> Device:
+    """Return what a call tells about the device; hints in the request come before hints in headers."""
+    headers = call.metadata
+    return Device(
+        address=call.client_address,
+        user_agent=headers.get("user-agent", ""),
+        languages=headers.get("accept-language", ""),
+        encodings=headers.get("accept-encoding", ""),
+        screen=(hints.screen_resolution if hints else "") or headers.get("x-screen-resolution", ""),
+        time_zone=(hints.timezone if hints else "") or headers.get("x-timezone", ""),
+    )
+
+
+def language(call: Call) -> Language:
+    """Return the language that the caller reads."""
+    return language_of(call.metadata.get("accept-language", ""))
+
+
+def scan_response(scan: Scan, reader: Language) -> scan_pb2.ScanResponse:
+    """Return the answer to a scan."""
+    event, facts = scan.event, scan.facts
+    return scan_pb2.ScanResponse(
+        verification_id=str(event.verification_id),
+        valid=event.verdict.valid,
+        verdict=scan_pb2.Verdict.ValueType(event.verdict.value),
+        risk_score=event.risk_score,
+        risk_factors=[
+            scan_pb2.RiskFactor(factor=factor.name, weight=factor.weight, detail=messages.reason_of(factor, reader))
+            for factor in event.risk_factors
+        ],
+        product=_product(facts.product),
+        batch=_batch(facts.batch),
+        unit=scan_pb2.Unit(serial=facts.serial, state=scan_pb2.UnitState.ValueType(facts.state.value)),
+        history=scan_pb2.History(
+            total_scans=scan.count.total,
+            recent_scans=scan.history.recent,
+            unique_devices=scan.history.devices,
+            first_scan_at=_timestamp(scan.count.first_scan_at),
+        ),
+        message=messages.message_of(scan, reader),
+        country=event.country,
+        scanned_at=_timestamp(event.scanned_at),
+        degraded=event.degraded,
+    )
+
+
+def page(html: str) -> httpbody_pb2.HttpBody:
+    """Return a page as a body."""
+    return httpbody_pb2.HttpBody(content_type="text/html; charset=utf-8", data=html.encode())
+
+
+def receipt(made: Receipt) -> httpbody_pb2.HttpBody:
+    """Return a receipt as a body."""
+    return httpbody_pb2.HttpBody(content_type="application/json", data=made.to_json().encode())
+
+
+def unit_proof(proof: factory_pb2.UnitProof) -> UnitProof:
+    """Return Factory's part of a receipt."""
+    return UnitProof(
+        batch_id=proof.batch_id,
+        code=proof.code,
+        serial=proof.serial,
+        batch_facts=proof.batch_facts,
+        salt=proof.salt,
+        leaf_index=proof.leaf_index,
+        tree_size=proof.tree_size,
+        batch_root=proof.batch_root,
+        inclusion_path=tuple(proof.inclusion_path),
+    )
+
+
+def anchor_proof(anchor: anchor_pb2.Anchor) -> AnchorProof | None:
+    """Return Anchor's part of a receipt, None until the chain has confirmed it."""
+    if anchor.state != anchor_pb2.ANCHOR_STATE_CONFIRMED:
+        return None
+    inclusion = anchor.inclusion
+    return AnchorProof(
+        leaf_index=inclusion.leaf_index,
+        tree_size=inclusion.tree_size,
+        root=bytes.fromhex(inclusion.root),
+        inclusion_path=tuple(bytes.fromhex(node) for node in inclusion.inclusion_path),
+        chain_id=inclusion.chain_id,
+        contract=inclusion.contract,
+        tx_hash=inclusion.tx_hash,
+        block_number=inclusion.block_number,
+    )
+
+
+def _product(product: ProductFacts) -> scan_pb2.Product:
+    return scan_pb2.Product(
+        id=str(product.product_id),
+        name=product.name,
+        gtin=product.gtin,
+        category=product.category,
+        image_url=product.image_url,
+    )
+
+
+def _batch(batch: BatchFacts) -> scan_pb2.Batch:
+    return scan_pb2.Batch(
+        id=str(batch.batch_id),
+        lot=batch.lot,
+        manufactured_at=_day(batch.manufactured_at),
+        expires_at=_day(batch.expires_at),
+    )
+
+
+def _day(day: date | None) -> str:
+    return "" if day is None else day.isoformat()
+
+
+def _timestamp(moment: datetime) -> Timestamp:
+    since = moment - _EPOCH
+    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)

@@ -1,0 +1,24 @@
+"""Partitions of scan events, made before their month begins.
+
+A scan whose month has none makes it (see `storage/events.py`); this keeps it from having to.
+"""
+
+from datetime import date
+
+from services.common.clock import Clock
+from services.scan.storage import events
+from services.scan.storage.connection import HeldConnection
+
+MONTHS_AHEAD = 2
+
+
+async def ensure_partitions(*, connection: HeldConnection, clock: Clock) -> None:
+    """Make the partitions of this month and the next two; Unavailable when the database is away."""
+    for month in months_from(clock.now().date(), MONTHS_AHEAD):
+        await events.ensure_partition(connection, month)
+
+
+def months_from(day: date, ahead: int) -> list[date]:
+    """Return the first days of the month of `day` and of `ahead` months after it."""
+    count = day.year * 12 + day.month - 1
+    return [date((count + step) // 12, (count + step) % 12 + 1, 1) for step in range(ahead + 1)]

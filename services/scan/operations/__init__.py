@@ -1,0 +1,1 @@
+"""What Scan does: verdicts (`scans`), pages (`pages`), receipts (`receipts`)."""

@@ -1,0 +1,31 @@
+"""Factory and Anchor as Scan calls them: only for receipts, never for a scan."""
+
+import grpc
+
+from services.common.rpc.channels import Peer
+from services.common.tokens import ServiceTokens
+from services.scan import convert
+from services.scan.model import UnitProof
+from voketag.anchor.v1 import anchor_pb2, anchor_pb2_grpc
+from voketag.factory.v1 import factory_pb2, factory_pb2_grpc
+from voketag_kernel.receipts import AnchorProof
+
+
+class ProofServices:
+    """Asks Factory for units' proofs and Anchor for batches'."""
+
+    def __init__(self, *, factory: grpc.aio.Channel, anchor: grpc.aio.Channel, tokens: ServiceTokens) -> None:
+        self._factory = factory_pb2_grpc.FactoryServiceStub(factory)
+        self._factory_peer = Peer(name="factory", tokens=tokens)
+        self._anchor = anchor_pb2_grpc.AnchorServiceStub(anchor)
+        self._anchor_peer = Peer(name="anchor", tokens=tokens)
+
+    async def unit_proof(self, unit_id: int) -> UnitProof:
+        """Return a unit's path to its batch's root; ReceiptNotReady while there is none."""
+        request = factory_pb2.GetUnitProofRequest(unit_id=unit_id)
+        return convert.unit_proof(await self._factory_peer.call(self._factory.GetUnitProof, request))
+
+    async def anchor_proof(self, batch_id: str) -> AnchorProof | None:
+        """Return a root's path to the chain, None until the chain has confirmed it; AnchorNotFound."""
+        request = anchor_pb2.GetAnchorRequest(batch_id=batch_id)
+        return convert.anchor_proof(await self._anchor_peer.call(self._anchor.GetAnchor, request))

@@ -1,0 +1,44 @@
+"""One method per RPC."""
+
+from google.api import httpbody_pb2
+
+from services.common.rpc.call import Call
+from services.scan import convert
+from services.scan.operations.pages import Pages
+from services.scan.operations.readiness import Readiness
+from services.scan.operations.receipts import Receipts
+from services.scan.operations.scans import Scans
+from voketag.scan.v1 import scan_pb2
+
+
+class ScanServicer:
+    """voketag.scan.v1.ScanService."""
+
+    def __init__(self, *, scans: Scans, pages: Pages, receipts: Receipts, readiness: Readiness) -> None:
+        self._scans = scans
+        self._pages = pages
+        self._receipts = receipts
+        self._readiness = readiness
+
+    async def scan(self, request: scan_pb2.ScanRequest, call: Call) -> scan_pb2.ScanResponse:
+        """Give the verdict on a code."""
+        made = await self._scans.scan(request.code, convert.device(call, request.device))
+        return convert.scan_response(made, convert.language(call))
+
+    async def open_scan_page(self, request: scan_pb2.OpenScanPageRequest, call: Call) -> httpbody_pb2.HttpBody:
+        """Show the page of a code."""
+        html = await self._pages.open(request.code, convert.device(call), convert.language(call))
+        return convert.page(html)
+
+    async def get_receipt(self, request: scan_pb2.GetReceiptRequest, _call: Call) -> httpbody_pb2.HttpBody:
+        """Return the receipt of a code."""
+        return convert.receipt(await self._receipts.receipt(request.code))
+
+    async def health(self, _request: scan_pb2.HealthRequest, _call: Call) -> scan_pb2.HealthResponse:
+        """Say that the process is up."""
+        return scan_pb2.HealthResponse(status="ok")
+
+    async def ready(self, _request: scan_pb2.ReadyRequest, _call: Call) -> scan_pb2.ReadyResponse:
+        """Say that the process can answer scans."""
+        await self._readiness.check()
+        return scan_pb2.ReadyResponse(status="ready")

@@ -1,0 +1,50 @@
+"""Facts about units, read from the registry's tables (Factory writes them) with the unit's counter beside."""
+
+from collections.abc import Sequence
+
+from services.scan.model import BatchFacts, ProductFacts, UnitFacts, UnitState
+from services.scan.storage.connection import HeldConnection
+
+# Units of a batch that is not wholly issued, or that was cancelled, were never issued as far as anybody can see.
+_FACTS = """
+SELECT unit.unit_id, unit.serial, unit.state, coalesce(counter.total_scans, 0) AS known_scans,
+       batch.batch_id, batch.lot, batch.manufactured_at, batch.expires_at,
+       product.product_id, product.name, product.gtin, product.category, product.image_url
+FROM factory.units AS unit
+JOIN factory.batches AS batch ON batch.batch_id = unit.batch_id
+JOIN factory.products AS product ON product.product_id = batch.product_id
+LEFT JOIN scan.unit_scans AS counter ON counter.unit_id = unit.unit_id
+WHERE unit.unit_id = ANY($1::bigint[]) AND batch.state <> 'CANCELLED' AND batch.issued_count = batch.quantity
+"""
+
+
+async def facts_of(connection: HeldConnection, unit_ids: Sequence[int]) -> dict[int, UnitFacts]:
+    """Return the facts of the units that exist, by id."""
+    rows = await connection.fetch(_FACTS, unit_ids)
+    return {
+        row["unit_id"]: UnitFacts(
+            unit_id=row["unit_id"],
+            serial=row["serial"],
+            state=UnitState(row["state"]),
+            batch=BatchFacts(
+                batch_id=row["batch_id"],
+                lot=row["lot"],
+                manufactured_at=row["manufactured_at"],
+                expires_at=row["expires_at"],
+            ),
+            product=ProductFacts(
+                product_id=row["product_id"],
+                name=row["name"],
+                gtin=row["gtin"],
+                category=row["category"],
+                image_url=row["image_url"],
+            ),
+            known_scans=row["known_scans"],
+        )
+        for row in rows
+    }
+
+
+async def ping(connection: HeldConnection) -> None:
+    """Ask PostgreSQL for a sign of life; Unavailable without one."""
+    await connection.fetch("SELECT 1")

@@ -81,7 +81,7 @@ class Server:
         await self._grpc.stop(self._settings.stop_grace_seconds)
 
 
-def _handler(pipeline: Pipeline) -> grpc.RpcMethodHandler[Any, Any]:
+def _handler(pipeline: Pipeline) -> "grpc.RpcMethodHandler[Any, Any]":
     method = pipeline.method
     make = grpc.unary_stream_rpc_method_handler if method.server_streaming else grpc.unary_unary_rpc_method_handler
     behaviour = _streaming(pipeline) if method.server_streaming else _unary(pipeline)

@@ -1,0 +1,57 @@
+"""Calling Scan as the edge does: one consumer's device, address and language on every call."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import grpc
+
+from voketag.scan.v1 import scan_pb2, scan_pb2_grpc
+
+PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 Mobile Safari/604.1"
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """A person with a phone; `consumer.using(...)` is the same person with something changed."""
+
+    channel: grpc.aio.Channel
+    user_agent: str = PHONE
+    address: str = "198.51.100.7"
+    language: str = "en"
+
+    def using(self, **changes: Any) -> "Consumer":
+        """Return a consumer that differs in what is given."""
+        return replace(self, **changes)
+
+    async def scan(self, code: str) -> scan_pb2.ScanResponse:
+        """Scan a code."""
+        return await self._call("Scan", scan_pb2.ScanRequest(code=code))
+
+    async def page(self, code: str) -> str:
+        """Open the page of a code."""
+        body = await self._call("OpenScanPage", scan_pb2.OpenScanPageRequest(code=code))
+        assert body.content_type == "text/html; charset=utf-8"
+        return body.data.decode()
+
+    async def receipt(self, code: str) -> Any:
+        """Ask for the receipt of a code."""
+        return await self._call("GetReceipt", scan_pb2.GetReceiptRequest(code=code))
+
+    async def ready(self) -> scan_pb2.ReadyResponse:
+        """Ask whether the server is ready."""
+        return await self._call("Ready", scan_pb2.ReadyRequest())
+
+    async def health(self) -> scan_pb2.HealthResponse:
+        """Ask whether the server is up."""
+        return await self._call("Health", scan_pb2.HealthRequest())
+
+    async def _call(self, method: str, request: Any) -> Any:
+        metadata = (
+            # gRPC writes a user agent of its own in front of ours; the edge sends the browser's alone.
+            ("user-agent", self.user_agent),
+            ("accept-language", self.language),
+            ("x-client-address", self.address),
+        )
+        return await getattr(scan_pb2_grpc.ScanServiceStub(self.channel), method)(
+            request, metadata=metadata, timeout=10
+        )

@@ -1,0 +1,66 @@
+"""A Scan server as in production, real PostgreSQL and Valkey behind it, and a registry filled by SQL."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from deploy.local.ports import free_port
+from deploy.local.valkey import Valkey
+from services.scan.app import open_app
+from services.scan.settings import Settings
+from tests.conftest import DatabaseUrl
+from tests.rpc.conftest import UNIT_SECRET, TokenKeys
+from tests.rpc.scan.clients import Consumer
+from tests.rpc.scan.registry import Registry
+from voketag_kernel.codes import UnitCodeKey
+
+
+@pytest.fixture
+def registry(database_url: DatabaseUrl) -> Registry:
+    """A tenant's product and batches, written by the database's owner."""
+    return Registry(url=database_url(), key=UnitCodeKey(1, UNIT_SECRET))
+
+
+@pytest.fixture(scope="session")
+def fingerprint_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The secret behind the hashes of devices."""
+    file = tmp_path_factory.mktemp("fingerprint") / "fingerprint.key"
+    file.write_text("5e" * 32)
+    return file
+
+
+@pytest.fixture
+def scan_settings(
+    database_url: DatabaseUrl, valkey: Valkey, token_keys: TokenKeys, unit_keys: Path, fingerprint_key: Path
+) -> Settings:
+    """Settings of a Scan server on a free port, with a hot state that no test before has touched."""
+    return Settings(
+        listen="127.0.0.1:0",
+        environment="local",
+        database_url=database_url("voketag_scan"),
+        queue_url=valkey.url(0),
+        hot_state_url=valkey.url(1),
+        token_public_keys=token_keys.public,
+        service_key=token_keys.private / "service-scan-1.pem",
+        unit_keys=unit_keys,
+        fingerprint_key=fingerprint_key,
+        factory_address=f"127.0.0.1:{free_port()}",
+        anchor_address=f"127.0.0.1:{free_port()}",
+        stop_grace_seconds=0.1,
+    )
+
+
+@pytest.fixture
+async def scan_server(scan_settings: Settings) -> AsyncIterator[str]:
+    """The address of a Scan server."""
+    async with open_app(scan_settings) as server:
+        yield f"127.0.0.1:{server.port}"
+
+
+@pytest.fixture
+async def consumer(scan_server: str) -> AsyncIterator[Consumer]:
+    """A person with a phone."""
+    async with grpc.aio.insecure_channel(scan_server) as channel:
+        yield Consumer(channel)

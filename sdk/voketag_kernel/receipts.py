@@ -7,20 +7,22 @@ this platform.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import fields as fields_of
+from enum import StrEnum
 from hashlib import sha256
 from typing import Any, Final
 
 from voketag_kernel import codes
-from voketag_kernel.rfc6962 import InvalidProof, leaf_hash, root_from_inclusion_path, verify_inclusion
+from voketag_kernel.codes import UNIT_LEAF_PREFIX
+from voketag_kernel.rfc6962 import InvalidProof, leaf_hash, verify_inclusion
 
 FORMAT: Final = "voketag-receipt/v1"
-UNIT_LEAF_PREFIX: Final = b"voketag/unit/v1\x00"
 ROOT_LEAF_PREFIX: Final = b"voketag/root/v1\x00"
 
-# First 4 bytes of keccak-256("anchoredAt(bytes32)"), and keccak-256 of the event's signature: the standard library has
-# no keccak, and a test recomputes both.
+# The standard library has no keccak-256, so these were computed with eth_utils, and a test recomputes them: the first
+# 4 bytes of keccak(text="anchoredAt(bytes32)"), and keccak(text="Anchored(bytes32,uint64,uint64,address)").
 ANCHORED_AT_SELECTOR: Final = "0x9591a610"
 ANCHORED_TOPIC: Final = "0xd544f0fdf055021034cd7d508af2f239d8bfef694832258eafe43a50501a2fbd"
 
@@ -29,8 +31,23 @@ class MalformedReceipt(ValueError):
     """Not a receipt of this format; the message names the field."""
 
 
+class Link(StrEnum):
+    """The links of a receipt, in the order in which they are checked."""
+
+    FACTS = "facts"
+    """The batch facts state as many units as the tree has leaves."""
+    UNIT = "unit"
+    """The code, serial, salt and facts are a leaf under the batch root."""
+    ANCHOR = "anchor"
+    """The batch root, with its size, is a leaf under the anchor root."""
+
+
 class ReceiptMismatch(ValueError):
-    """A well-formed receipt whose parts do not fit together; the message names the broken link."""
+    """A well-formed receipt whose parts do not fit together; `broken` is the first link that does not hold."""
+
+    def __init__(self, broken: Link, message: str) -> None:
+        super().__init__(message)
+        self.broken = broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +134,10 @@ def facts_hash(batch_facts: str) -> bytes:
 
 def parse(document: str | bytes | Mapping[str, Any]) -> Receipt:
     """Read a receipt from its text or its decoded JSON; MalformedReceipt for anything else."""
-    if not isinstance(document, Mapping):
-        try:
-            document = json.loads(document)
-        except ValueError as error:
-            raise MalformedReceipt("the receipt is not JSON") from error
-    fields = _Fields(document, "receipt")
+    fields = _Fields(document if isinstance(document, Mapping) else _decode(document, "the receipt"), "receipt")
     if fields.text("format") != FORMAT:
         raise MalformedReceipt(f"format is not {FORMAT}")
+    fields.none_but({"format", *_names_of(Receipt)})
     anchor = fields.get("anchor")
     return Receipt(
         code=fields.text("code"),
@@ -145,19 +158,18 @@ def check_offline(receipt: Receipt) -> CheckedReceipt:
     It also holds the facts against the tree: a batch's facts say how many units were ordered, and the tree has as many.
     """
     try:
-        codes.parse(receipt.code)
+        raw_code = codes.raw_of(receipt.code)
     except codes.MalformedCode as error:
         raise MalformedReceipt(f"code: {error}") from error
-    try:
-        facts = json.loads(receipt.batch_facts)
-    except ValueError as error:
-        raise MalformedReceipt("batch_facts is not JSON") from error
-    if not isinstance(facts, dict) or facts.get("quantity") != receipt.tree_size:
-        raise ReceiptMismatch("the tree has not as many leaves as the batch facts say")
+    facts = _decode(receipt.batch_facts, "batch_facts")
+    if not isinstance(facts, dict):
+        raise MalformedReceipt("batch_facts is not an object")
+    if type(facts.get("quantity")) is not int or facts["quantity"] != receipt.tree_size:
+        raise ReceiptMismatch(Link.FACTS, "the tree has not as many leaves as the batch facts say")
     leaf = leaf_hash(
         unit_leaf_data(
             salt=receipt.salt,
-            raw_code=codes.raw_of(receipt.code),
+            raw_code=raw_code,
             facts_hash=facts_hash(receipt.batch_facts),
             serial=receipt.serial,
         )
@@ -171,7 +183,7 @@ def check_offline(receipt: Receipt) -> CheckedReceipt:
             expected_root=receipt.batch_root,
         )
     except InvalidProof as error:
-        raise ReceiptMismatch(f"the unit is not in the batch's tree: {error}") from error
+        raise ReceiptMismatch(Link.UNIT, f"the unit is not in the batch's tree: {error}") from error
     anchor_root = None if receipt.anchor is None else _check_anchor(receipt, receipt.anchor)
     return CheckedReceipt(unit_leaf=leaf, batch_root=receipt.batch_root, anchor_root=anchor_root, facts=facts)
 
@@ -183,29 +195,31 @@ def anchored_at_call(root: bytes) -> str:
 
 def is_anchored_event(log: Mapping[str, Any], *, contract: str, root: bytes) -> bool:
     """Tell whether a log of a transaction receipt (JSON-RPC form) is the contract's word that it anchored `root`."""
-    topics: Sequence[str] = log.get("topics", ())
+    topics = log.get("topics")
     return (
-        str(log.get("address", "")).lower() == contract.lower()
-        and len(topics) >= 2
-        and topics[0].lower() == ANCHORED_TOPIC
-        and topics[1].lower() == "0x" + root.hex()
+        str(log.get("address")).lower() == contract.lower()
+        and isinstance(topics, list)
+        and [str(topic).lower() for topic in topics[:2]] == [ANCHORED_TOPIC, "0x" + root.hex()]
     )
 
 
 def _check_anchor(receipt: Receipt, anchor: AnchorProof) -> bytes:
     leaf = leaf_hash(root_leaf_data(receipt.batch_root, receipt.tree_size))
     try:
-        found = root_from_inclusion_path(
-            leaf, index=anchor.leaf_index, size=anchor.tree_size, path=anchor.inclusion_path
+        verify_inclusion(
+            leaf,
+            index=anchor.leaf_index,
+            size=anchor.tree_size,
+            path=anchor.inclusion_path,
+            expected_root=anchor.root,
         )
     except InvalidProof as error:
-        raise ReceiptMismatch(f"the batch is not in the anchored tree: {error}") from error
-    if found != anchor.root:
-        raise ReceiptMismatch("the batch is not in the anchored tree: the path leads to another root")
-    return found
+        raise ReceiptMismatch(Link.ANCHOR, f"the batch is not in the anchored tree: {error}") from error
+    return anchor.root
 
 
 def _anchor(fields: "_Fields") -> AnchorProof:
+    fields.none_but(_names_of(AnchorProof))
     return AnchorProof(
         leaf_index=fields.number("leaf_index"),
         tree_size=fields.number("tree_size"),
@@ -216,6 +230,25 @@ def _anchor(fields: "_Fields") -> AnchorProof:
         tx_hash="0x" + fields.hash("tx_hash", prefix="0x").hex(),
         block_number=fields.number("block_number"),
     )
+
+
+def _decode(text: str | bytes, name: str) -> object:
+    try:
+        return json.loads(text, object_pairs_hook=_unambiguous)
+    except (ValueError, RecursionError) as error:
+        raise MalformedReceipt(f"{name} is not JSON: {error}") from error
+
+
+def _unambiguous(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Refuse a name that stands twice: another reader would take the other value."""
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return value
+
+
+def _names_of(form: type[Receipt | AnchorProof]) -> set[str]:
+    return {field.name for field in fields_of(form)}
 
 
 class _Fields:
@@ -232,9 +265,15 @@ class _Fields:
             raise MalformedReceipt(f"{self._name}: {key} is missing")
         return self._value[key]
 
+    def none_but(self, names: set[str]) -> None:
+        """Refuse what this format does not know: nobody would check it, and a reader might believe it."""
+        if unknown := sorted(map(str, self._value.keys() - names)):
+            raise MalformedReceipt(f"{self._name}: {', '.join(unknown)} is not part of {FORMAT}")
+
     def text(self, key: str) -> str:
         value = self.get(key)
-        if not isinstance(value, str):
+        # JSON can escape half of a surrogate pair, which has no UTF-8 form and so no hash.
+        if not isinstance(value, str) or any("\ud800" <= letter <= "\udfff" for letter in value):
             raise MalformedReceipt(f"{self._name}: {key} is not a text")
         return value
 

@@ -98,3 +98,31 @@ def test_a_key_out_of_range_or_with_a_short_secret_is_refused(key_id: int, secre
 def test_numbers_beyond_forty_bits_are_refused() -> None:
     with pytest.raises(OverflowError):
         KEY.mint(2**40)
+
+
+def test_a_range_s_codes_are_those_of_its_units() -> None:
+    assert list(KEY.codes(7, 3)) == [KEY.mint(number).code for number in (7, 8, 9)]
+
+
+def test_two_keys_of_one_id_are_refused() -> None:
+    with pytest.raises(ValueError, match="two keys have the id 1"):
+        codes.KeyRing([KEY, codes.UnitCodeKey(1, SECRET[::-1])])
+
+
+def test_a_ring_maps_key_ids_to_keys() -> None:
+    ring = codes.KeyRing([KEY])
+    assert dict(ring) == {1: KEY}
+    assert len(ring) == 1
+    assert 2 not in ring
+
+
+def test_the_stand_in_for_unknown_keys_opens_nothing() -> None:
+    stand_in = codes.UnitCodeKey(codes.MAX_KEY_ID, bytes(32))
+    assert codes.KeyRing([KEY]).open(stand_in.mint(5).code) is None
+    assert codes.KeyRing([]).open(stand_in.mint(5).code) is None
+
+
+def test_a_key_shows_no_secret() -> None:
+    assert SECRET.hex() not in repr(KEY)
+    assert str(SECRET) not in repr(KEY)
+    assert not hasattr(KEY, "__dict__")

@@ -1,5 +1,6 @@
 """Protobuf to model and back."""
 
+import re
 from datetime import UTC, date, datetime
 
 from google.api import httpbody_pb2
@@ -15,6 +16,7 @@ from voketag.scan.v1 import scan_pb2
 from voketag_kernel.receipts import AnchorProof, Receipt
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_GRPC_LIBRARY = re.compile(r"grpc-[\w-]+/\S+(?: \([^)]*\))?")
 
 
 def device(call: Call, hints: scan_pb2.Device | None = None) -> Device:
@@ -22,7 +24,7 @@ def device(call: Call, hints: scan_pb2.Device | None = None) -> Device:
     headers = call.metadata
     return Device(
         address=call.client_address,
-        user_agent=headers.get("user-agent", ""),
+        user_agent=_application(headers.get("user-agent", "")),
         languages=headers.get("accept-language", ""),
         encodings=headers.get("accept-encoding", ""),
         screen=(hints.screen_resolution if hints else "") or headers.get("x-screen-resolution", ""),
@@ -103,6 +105,11 @@ def anchor_proof(anchor: anchor_pb2.Anchor) -> AnchorProof | None:
         tx_hash=inclusion.tx_hash,
         block_number=inclusion.block_number,
     )
+
+
+def _application(user_agent: str) -> str:
+    """Return what an application says of itself, without what gRPC's libraries append: that is only the transport."""
+    return _GRPC_LIBRARY.sub("", user_agent).strip() if "grpc-" in user_agent else user_agent
 
 
 def _product(product: ProductFacts) -> scan_pb2.Product:

@@ -14,7 +14,7 @@ PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.
 class Consumer:
     """A person with a phone; `consumer.using(...)` is the same person with something changed."""
 
-    channel: grpc.aio.Channel
+    server: str
     user_agent: str = PHONE
     address: str = "198.51.100.7"
     language: str = "en"
@@ -46,12 +46,9 @@ class Consumer:
         return await self._call("Health", scan_pb2.HealthRequest())
 
     async def _call(self, method: str, request: Any) -> Any:
-        metadata = (
-            # gRPC writes a user agent of its own in front of ours; the edge sends the browser's alone.
-            ("user-agent", self.user_agent),
-            ("accept-language", self.language),
-            ("x-client-address", self.address),
-        )
-        return await getattr(scan_pb2_grpc.ScanServiceStub(self.channel), method)(
-            request, metadata=metadata, timeout=10
-        )
+        metadata = (("accept-language", self.language), ("x-client-address", self.address))
+        # The user agent belongs to the channel in gRPC, and the library's own name follows it.
+        options = [("grpc.primary_user_agent", self.user_agent)]
+        async with grpc.aio.insecure_channel(self.server, options=options) as channel:
+            call = getattr(scan_pb2_grpc.ScanServiceStub(channel), method)
+            return await call(request, metadata=metadata, timeout=10)

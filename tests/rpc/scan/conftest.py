@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import grpc
 import pytest
+from redis import Redis
 
 from deploy.local.ports import free_port
 from deploy.local.valkey import Valkey
@@ -32,16 +32,23 @@ def fingerprint_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def hot_state_url(valkey: Valkey) -> str:
+    """An empty hot state."""
+    with Redis.from_url(valkey.url(1)) as redis:
+        redis.flushdb()
+    return valkey.url(1)
+
+
+@pytest.fixture
 def scan_settings(
-    database_url: DatabaseUrl, valkey: Valkey, token_keys: TokenKeys, unit_keys: Path, fingerprint_key: Path
+    database_url: DatabaseUrl, hot_state_url: str, token_keys: TokenKeys, unit_keys: Path, fingerprint_key: Path
 ) -> Settings:
-    """Settings of a Scan server on a free port, with a hot state that no test before has touched."""
+    """Settings of a Scan server on a free port."""
     return Settings(
         listen="127.0.0.1:0",
         environment="local",
         database_url=database_url("voketag_scan"),
-        queue_url=valkey.url(0),
-        hot_state_url=valkey.url(1),
+        hot_state_url=hot_state_url,
         token_public_keys=token_keys.public,
         service_key=token_keys.private / "service-scan-1.pem",
         unit_keys=unit_keys,
@@ -60,7 +67,6 @@ async def scan_server(scan_settings: Settings) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def consumer(scan_server: str) -> AsyncIterator[Consumer]:
+def consumer(scan_server: str) -> Consumer:
     """A person with a phone."""
-    async with grpc.aio.insecure_channel(scan_server) as channel:
-        yield Consumer(channel)
+    return Consumer(scan_server)

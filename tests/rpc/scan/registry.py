@@ -52,8 +52,8 @@ class Registry:
                 now,
             )
             await connection.execute(
-                "INSERT INTO factory.products (product_id, tenant_id, sku, name, gtin, category, created_at, updated_at) "
-                "VALUES ($1, $2, $3, $4, '4006381333931', 'Food', $5, $5)",
+                "INSERT INTO factory.products (product_id, tenant_id, sku, name, gtin, category, created_at, "
+                "updated_at) VALUES ($1, $2, $3, $4, '4006381333931', 'Food', $5, $5)",
                 product_id,
                 tenant_id,
                 f"SKU-{product_id}",
@@ -61,8 +61,8 @@ class Registry:
                 now,
             )
             await connection.execute(
-                "INSERT INTO factory.batches (batch_id, tenant_id, product_id, quantity, state, key_id, first_number, lot, "
-                "manufactured_at, expires_at, issued_count, due_at, created_at, updated_at) "
+                "INSERT INTO factory.batches (batch_id, tenant_id, product_id, quantity, state, key_id, first_number, "
+                "lot, manufactured_at, expires_at, issued_count, due_at, created_at, updated_at) "
                 "VALUES ($1, $2, $3, $4, $5, 1, $6, 'L-7', '2026-01-31', $7, $8, $9, $9, $9)",
                 batch_id,
                 tenant_id,

@@ -1,5 +1,6 @@
 """Unit codes against the vectors, and against everything that is not a code."""
 
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -98,6 +99,12 @@ def test_a_key_out_of_range_or_with_a_short_secret_is_refused(key_id: int, secre
 def test_numbers_beyond_forty_bits_are_refused() -> None:
     with pytest.raises(OverflowError):
         KEY.mint(2**40)
+
+
+def test_a_key_opens_no_code_that_names_another() -> None:
+    parsed = codes.parse(KEY.mint(5).code)
+    assert KEY.open(parsed) == 5
+    assert KEY.open(replace(parsed, key_id=2)) is None
 
 
 def test_a_range_s_codes_are_those_of_its_units() -> None:

@@ -106,6 +106,12 @@ class EvmNode:
         with _translated():
             return int(await self._eth.get_transaction_count(to_checksum_address(address), "latest"))
 
+    async def settled_nonce_of(self, address: str, *, depth: int) -> int:
+        """The next nonce of an address after what was mined and has `depth` blocks, its own included."""
+        number = max(0, (await self.head()).number - depth + 1)
+        with _translated():
+            return int(await self._eth.get_transaction_count(to_checksum_address(address), number))
+
     async def balance_of(self, address: str) -> int:
         """Wei that an address holds."""
         with _translated():

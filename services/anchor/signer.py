@@ -10,6 +10,22 @@ from eth_account.signers.local import LocalAccount
 TransactionFields = dict[str, Any]
 """Fields of one unsigned transaction by their JSON-RPC names, numbers as int, `data` as bytes."""
 
+DEVELOPMENT_ADDRESSES = frozenset(
+    {
+        "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266",
+        "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+        "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC",
+        "0x90F79bf6EB2c4f870365E785982E1f101E93b906",
+        "0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65",
+        "0x9965507D1a55bcC2695C58ba16FB37d819B0A4dc",
+        "0x976EA74026E726554dB657fA54763abd0C3a0aa9",
+        "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955",
+        "0x23618e81E3f5cdF7f54C3d65f7FBc0aBf5B21E8f",
+        "0xa0Ee7A142d267C1f36714E4a8F75612F20a79720",
+    }
+)
+"""What anvil, Hardhat and Ganache make of their published words, "test test ... junk": keys that everybody knows."""
+
 
 class Signer(Protocol):
     """Signs for one address. Asynchronous, because a key may live in another process."""
@@ -51,3 +67,17 @@ class FileSigner:
     async def sign(self, fields: TransactionFields) -> bytes:
         """Sign locally."""
         return bytes(self._account.sign_transaction(fields).raw_transaction)
+
+
+def load_signer(path: Path, *, local: bool) -> FileSigner:
+    """Read the key of a process that writes. ValueError says what to repair.
+
+    Only a local environment may use a key that everybody knows, or one in a file that others may read.
+    """
+    signer = FileSigner(path, allow_shared_file=local)
+    if signer.address in DEVELOPMENT_ADDRESSES and not local:
+        raise ValueError(
+            f"{path} holds a published development key: anyone can spend from it. Make a key of your own "
+            "(`cast wallet new`), or set VOKETAG_ENVIRONMENT=local"
+        )
+    return signer

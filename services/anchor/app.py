@@ -1,0 +1,61 @@
+"""Anchor's composition root: the only place where the server's parts meet."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+
+from services.anchor.chain import EvmReader
+from services.anchor.node import open_rpc
+from services.anchor.operations.anchors import QUEUE_NAME, Anchors
+from services.anchor.operations.verification import Status, Verification
+from services.anchor.servicer import AnchorServicer
+from services.anchor.settings import Settings
+from services.common.caller import Caller
+from services.common.clock import SystemClock
+from services.common.database import Database
+from services.common.queue import Queue
+from services.common.rpc import interceptors
+from services.common.rpc.server import Server
+from services.common.tokens import TokenVerifier
+from voketag.anchor.v1 import anchor_pb2
+
+DESCRIPTOR = anchor_pb2.DESCRIPTOR.services_by_name["AnchorService"]
+
+
+@asynccontextmanager
+async def open_app(settings: Settings) -> AsyncIterator[Server]:
+    """Start the server; it stops, gracefully, at the end of the block. It starts without the chain, too."""
+    verifier = TokenVerifier(public_keys=settings.token_public_keys, service="anchor")
+
+    async def authenticate(credential: str) -> Caller:
+        return verifier.verify(credential)
+
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(aclosing(Database.open(settings)))
+        queue = await stack.enter_async_context(aclosing(Queue(url=settings.queue_url, name=QUEUE_NAME)))
+        chain = EvmReader(
+            rpc=await open_rpc(settings.chain_rpc_url),
+            chain_id=settings.chain_id,
+            fee_ceiling_wei=settings.fee_ceiling_wei,
+            contract_address=settings.contract_address,
+        )
+        await stack.enter_async_context(aclosing(chain))
+        anchors = Anchors(database=database, clock=SystemClock(), queue=queue, chain_id=settings.chain_id)
+        servicer = AnchorServicer(
+            anchors=anchors,
+            verification=Verification(anchors=anchors, chain=chain, confirmations=settings.confirmations),
+            status=Status(database=database, chain=chain, confirmations=settings.confirmations),
+        )
+        server = Server(
+            settings=settings,
+            services={DESCRIPTOR: servicer},
+            interceptors=interceptors.standard(settings, authenticate=authenticate),
+        )
+        async with server:
+            yield server
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until `stop` is set."""
+    async with open_app(settings):
+        await stop.wait()

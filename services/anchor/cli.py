@@ -1,0 +1,47 @@
+"""`python -m services.anchor.cli`: what is done before anything can be anchored. Answers are JSON."""
+
+import argparse
+import asyncio
+import sys
+from contextlib import aclosing
+
+from services.anchor.chain_errors import ChainRefused
+from services.anchor.contract.deploy import Deployment, deploy
+from services.anchor.node import EvmNode, open_rpc
+from services.anchor.settings import DeploySettings
+from services.anchor.signer import load_signer
+from services.common.errors import VokeTagError
+
+
+async def _deploy_contract(arguments: argparse.Namespace) -> Deployment:
+    settings = DeploySettings()
+    signer = load_signer(settings.chain_key, local=settings.environment == "local")
+    node = EvmNode(
+        rpc=await open_rpc(settings.chain_rpc_url),
+        chain_id=settings.chain_id,
+        fee_ceiling_wei=settings.fee_ceiling_wei,
+    )
+    async with aclosing(node):
+        return await deploy(node=node, signer=signer, owner=arguments.owner, writer=arguments.writer)
+
+
+def main() -> None:
+    """Run one command."""
+    parser = argparse.ArgumentParser(prog="python -m services.anchor.cli", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    command = commands.add_parser(
+        "deploy-contract", help="put AnchorRegistry on the chain and print its address; every run makes a new one"
+    )
+    command.add_argument("--owner", help="address that may name writers (default: the deploying key's)")
+    command.add_argument("--writer", help="address that the worker signs with (default: the deploying key's)")
+    arguments = parser.parse_args()
+    try:
+        print(asyncio.run(_deploy_contract(arguments)).to_json())
+    except VokeTagError as error:
+        sys.exit(f"{error.reason}: {error.message}")
+    except (ChainRefused, ValueError) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

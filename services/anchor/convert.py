@@ -1,0 +1,123 @@
+"""Protobuf to model and back."""
+
+from datetime import datetime
+from uuid import UUID
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from services.anchor.checks import BatchCheck, ChainStatus, Failure, ProofCheck, TransactionCheck
+from services.anchor.model import Anchor, AnchorState, Inclusion
+from services.anchor.operations.anchors import Page
+from services.common.errors import InvalidPageToken
+from services.common.paging import decode_token, encode_token
+from voketag.anchor.v1 import anchor_pb2
+
+
+def state_filter(request: anchor_pb2.ListAnchorsRequest) -> AnchorState | None:
+    """Return the state to list, None for all."""
+    return AnchorState(request.state) if request.state else None
+
+
+def position(page_token: str) -> UUID | None:
+    """Return the last anchor of the page before; InvalidPageToken."""
+    found = decode_token(page_token, str)
+    if found is None:
+        return None
+    try:
+        return UUID(str(found[0]))
+    except ValueError as error:
+        raise InvalidPageToken from error
+
+
+def anchor(found: Anchor) -> anchor_pb2.Anchor:
+    """Return an anchor."""
+    return anchor_pb2.Anchor(
+        anchor_id=str(found.anchor_id),
+        batch_id=str(found.batch_id),
+        merkle_root=found.merkle_root.hex(),
+        tree_size=found.tree_size,
+        state=anchor_pb2.AnchorState.ValueType(found.state.value),
+        inclusion=None if found.inclusion is None else _inclusion(found.inclusion),
+        error=found.error,
+        created_at=_time(found.created_at),
+        confirmed_at=_time(found.confirmed_at),
+    )
+
+
+def anchor_page(page: Page) -> anchor_pb2.ListAnchorsResponse:
+    """Return a page of anchors."""
+    token = encode_token(str(page.anchors[-1].anchor_id)) if page.more else ""
+    return anchor_pb2.ListAnchorsResponse(anchors=[anchor(found) for found in page.anchors], next_page_token=token)
+
+
+def batch_check(check: BatchCheck) -> anchor_pb2.VerifyBatchResponse:
+    """Return what the chain says about a batch."""
+    return anchor_pb2.VerifyBatchResponse(
+        valid=check.failure is None,
+        failure=_failure(check.failure),
+        anchor=anchor(check.anchor),
+        anchored_at=None if check.anchored_at is None else Timestamp(seconds=check.anchored_at),
+        confirmations=check.confirmations,
+        checked_block=check.checked_block,
+    )
+
+
+def proof_check(check: ProofCheck) -> anchor_pb2.VerifyProofResponse:
+    """Return what became of a proof."""
+    return anchor_pb2.VerifyProofResponse(
+        valid=check.failure is None,
+        failure=_failure(check.failure),
+        included=check.included,
+        batch=None if check.batch is None else batch_check(check.batch),
+    )
+
+
+def transaction_check(check: TransactionCheck) -> anchor_pb2.VerifyTransactionResponse:
+    """Return what a transaction did."""
+    return anchor_pb2.VerifyTransactionResponse(
+        valid=check.failure is None,
+        failure=_failure(check.failure),
+        roots=[root.hex() for root in check.roots],
+        block_number=check.block_number,
+        confirmations=check.confirmations,
+    )
+
+
+def chain_status(status: ChainStatus) -> anchor_pb2.ChainStatus:
+    """Return how the chain stands."""
+    return anchor_pb2.ChainStatus(
+        chain_id=status.chain_id,
+        contract=status.contract,
+        head_block=status.head_block,
+        head_time=Timestamp(seconds=status.head_time),
+        confirmations_required=status.confirmations_required,
+        signer=status.signer,
+        balance_wei=str(status.balance_wei),
+        pending=status.pending,
+        submitted=status.submitted,
+    )
+
+
+def _inclusion(found: Inclusion) -> anchor_pb2.AnchorInclusion:
+    return anchor_pb2.AnchorInclusion(
+        leaf_index=found.leaf_index,
+        tree_size=found.tree_size,
+        root=found.root.hex(),
+        inclusion_path=[node.hex() for node in found.path],
+        chain_id=found.chain_id,
+        contract=found.contract,
+        tx_hash=found.tx_hash,
+        block_number=found.block_number,
+    )
+
+
+def _failure(failure: Failure | None) -> anchor_pb2.VerificationFailure.ValueType:
+    return anchor_pb2.VerificationFailure.ValueType(0 if failure is None else failure.value)
+
+
+def _time(moment: datetime | None) -> Timestamp | None:
+    if moment is None:
+        return None
+    stamp = Timestamp()
+    stamp.FromDatetime(moment)
+    return stamp

@@ -1,0 +1,12 @@
+"""Anchor's own metrics, beside those of every server."""
+
+from prometheus_client import Counter, Gauge
+
+anchors = Gauge("voketag_anchor_anchors", "Anchors that are not CONFIRMED, by state.", ["state"])
+confirmed_roots = Counter("voketag_anchor_confirmed_roots", "Batch roots that the chain has confirmed.")
+transactions = Counter("voketag_anchor_transactions", "Transactions: signed, replaced, confirmed, failed.", ["event"])
+reorganisations = Counter("voketag_anchor_reorganisations", "Transactions that a reorganisation threw out of a block.")
+gas = Counter("voketag_anchor_gas", "Gas used by settled transactions.")
+head_age_seconds = Gauge("voketag_anchor_head_age_seconds", "Age of the chain's newest block.")
+balance_wei = Gauge("voketag_anchor_balance_wei", "What the signing address holds.")
+waiting = Gauge("voketag_anchor_waiting", "1 while the writer waits for an operator or a node, else 0.")

@@ -1,0 +1,189 @@
+"""Anchors, the trees that carry them to the chain, and the transactions that carry the trees. Pure.
+
+Roots and hashes of trees are 32 raw bytes; transaction and block hashes and addresses are 0x hex, as in `chain_types`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from uuid import UUID
+
+from services.anchor.chain_types import Fees, SizedRoot
+from voketag_kernel.receipts import root_leaf_data
+from voketag_kernel.rfc6962 import InvalidProof, leaf_hash, node_hash, verify_inclusion
+
+
+class AnchorState(Enum):
+    """The life of an anchor; the values are those of `voketag.anchor.v1.AnchorState`."""
+
+    PENDING = 1
+    SUBMITTED = 2
+    CONFIRMED = 3
+    FAILED = 4
+
+
+class TreeState(Enum):
+    """The life of an anchor tree."""
+
+    COLLECTED = "its roots are chosen, nothing is signed"
+    SUBMITTED = "a transaction is signed and stored"
+    CONFIRMED = "its root is on the chain, deep enough"
+    FAILED = "its transaction was executed and failed"
+    ABANDONED = "another transaction has its nonce for good; its roots went back to the line"
+
+
+class TransactionState(Enum):
+    """The life of one signed attempt."""
+
+    SIGNED = "stored, told to nobody yet"
+    BROADCAST = "given to a node"
+    MINED = "in a block that is not deep enough yet"
+    CONFIRMED = "in a block that is deep enough"
+    REVERTED = "executed, and the contract refused"
+    DROPPED = "never will be mined: another transaction has its nonce"
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A batch's root and the number of units under it."""
+
+    merkle_root: bytes
+    tree_size: int
+
+    @property
+    def hash(self) -> bytes:
+        """The leaf's hash in an anchor tree."""
+        return leaf_hash(root_leaf_data(self.merkle_root, self.tree_size))
+
+
+@dataclass(frozen=True, slots=True)
+class Inclusion:
+    """A batch's place in an anchor tree, and that tree's place on the chain. `block_number` 0 means in no block."""
+
+    leaf_index: int
+    tree_size: int
+    root: bytes
+    path: tuple[bytes, ...]
+    chain_id: int
+    contract: str
+    tx_hash: str
+    block_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """One batch's root on its way to the chain. `error` says why it failed, or what it waits for."""
+
+    anchor_id: UUID
+    batch_id: UUID
+    merkle_root: bytes
+    tree_size: int
+    state: AnchorState
+    error: str
+    created_at: datetime
+    confirmed_at: datetime | None
+    inclusion: Inclusion | None
+
+    @property
+    def unfinished(self) -> bool:
+        """The writer still works on it."""
+        return self.state in (AnchorState.PENDING, AnchorState.SUBMITTED)
+
+    @property
+    def leaf(self) -> Leaf:
+        """What stands for this anchor in a tree."""
+        return Leaf(self.merkle_root, self.tree_size)
+
+    def is_included(self) -> bool:
+        """The stored path leads from the batch's leaf to the anchor root."""
+        found = self.inclusion
+        if found is None:
+            return False
+        try:
+            verify_inclusion(
+                self.leaf.hash, index=found.leaf_index, size=found.tree_size, path=found.path, expected_root=found.root
+            )
+        except InvalidProof:
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """An anchor tree. `sender` and `nonce` come with its first transaction and then never change.
+
+    `mined` means that one of its transactions was in a block when we last looked.
+    """
+
+    tree_id: UUID
+    root: bytes
+    size: int
+    chain_id: int
+    contract: str
+    sender: str | None = None
+    nonce: int | None = None
+    mined: bool = False
+
+    @property
+    def sized_root(self) -> SizedRoot:
+        """What a transaction writes for it."""
+        return SizedRoot(self.root, self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One signed transaction of a tree. `raw` and what it offers are None for one that was found on the chain."""
+
+    tx_hash: str
+    raw: bytes | None
+    gas_limit: int | None
+    fees: Fees | None
+    state: TransactionState
+    block_hash: str | None
+    signed_at: datetime
+    broadcast_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What Factory must hear about a batch: where its root stands, or why not."""
+
+    anchor_id: UUID
+    batch_id: UUID
+    merkle_root: bytes
+    state: AnchorState
+    error: str
+    tx_hash: str
+    block_number: int
+    chain_id: int
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltTree:
+    """The root over some leaves, and each leaf's inclusion path."""
+
+    root: bytes
+    paths: tuple[tuple[bytes, ...], ...]
+
+
+def build_tree(leaves: Sequence[Leaf]) -> BuiltTree:
+    """Build the RFC 6962 tree over batch roots. ValueError without leaves.
+
+    Every path is wanted at once, so the tree is climbed row by row: a last node without a sibling moves up as it is,
+    which is what RFC 6962's split at the largest power of two comes to.
+    """
+    if not leaves:
+        raise ValueError("a tree over no roots proves nothing")
+    row = [leaf.hash for leaf in leaves]
+    places = list(range(len(row)))
+    paths: list[list[bytes]] = [[] for _ in row]
+    while len(row) > 1:
+        for path, place in zip(paths, places, strict=True):
+            if (sibling := place ^ 1) < len(row):
+                path.append(row[sibling])
+        places = [place >> 1 for place in places]
+        pairs = [node_hash(left, right) for left, right in zip(row[::2], row[1::2], strict=False)]
+        row = pairs + row[len(pairs) * 2 :]
+    return BuiltTree(root=row[0], paths=tuple(tuple(path) for path in paths))

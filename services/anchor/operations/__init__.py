@@ -1,0 +1,1 @@
+"""What Anchor does: the RPCs' use cases, and the writer's steps."""

@@ -1,0 +1,57 @@
+"""First step: put the waiting roots under one."""
+
+from services.anchor.model import Tree, build_tree
+from services.anchor.storage import trees
+from services.common.clock import Clock
+from services.common.database import Database
+from services.common.ids import uuid7
+
+
+class Collecting:
+    """Makes trees for one chain and contract."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        chain_id: int,
+        contract: str,
+        max_roots: int,
+        aggregation_seconds: float,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._chain_id = chain_id
+        self._contract = contract
+        self._max_roots = max_roots
+        self._aggregation_seconds = aggregation_seconds
+
+    async def seconds_to_wait(self) -> float | None:
+        """Return how long to let roots gather before `collect`, 0 for no longer; None when none waits.
+
+        A root from a machine whose clock is ahead waits no longer than any other.
+        """
+        async with self._database.reading() as tx:
+            waiting = await trees.oldest_waiting(tx)
+        if waiting is None:
+            return None
+        count, oldest = waiting
+        if count >= self._max_roots:
+            return 0
+        age = (self._clock.now() - oldest).total_seconds()
+        return max(0, self._aggregation_seconds - max(0, age))
+
+    async def collect(self) -> int:
+        """Put waiting roots, oldest first, under a new tree; return how many."""
+        async with self._database.transaction() as tx:
+            taken = await trees.take_waiting(tx, self._max_roots)
+            if not taken:
+                return 0
+            built = build_tree([leaf for _, leaf in taken])
+            tree = Tree(
+                tree_id=uuid7(), root=built.root, size=len(taken), chain_id=self._chain_id, contract=self._contract
+            )
+            ids = [anchor_id for anchor_id, _ in taken]
+            await trees.insert_tree(tx, tree, built, ids, now=self._clock.now())
+        return len(taken)

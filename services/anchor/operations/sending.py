@@ -1,0 +1,130 @@
+"""Second and third step: sign a tree's transaction and store it, then hand what is stored to the chain.
+
+Only one transaction at a time waits for its first block. So the next nonce is always the one that the chain asks for,
+no gap can open behind a lost transaction, and what waits meanwhile shares the next tree.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from services.anchor import metrics
+from services.anchor.chain_types import Broadcast, Chain, Fees
+from services.anchor.model import Attempt, TransactionState, Tree, TreeState
+from services.anchor.storage import transactions, trees
+from services.anchor.transactions import replacement_fees
+from services.common.clock import Clock
+from services.common.database import Database
+from services.common.errors import ChainUnavailable
+from services.common.logs import get_logger
+
+_log = get_logger(__name__)
+
+
+class Sending:
+    """Signs and broadcasts. Both methods raise what `Chain` raises; nothing is lost by that, call them again."""
+
+    def __init__(
+        self, *, database: Database, clock: Clock, chain: Chain, fee_ceiling_wei: int, stuck_seconds: float
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._chain = chain
+        self._fee_ceiling_wei = fee_ceiling_wei
+        self._stuck = timedelta(seconds=stuck_seconds)
+
+    async def has_room(self) -> bool:
+        """No tree waits to be signed or for its first block: a new one would be signed at once."""
+        collected, submitted = await self._open_trees()
+        return not collected and all(tree.mined for tree in submitted)
+
+    async def sign(self) -> bool:
+        """Sign the oldest tree that has no transaction and store it, unless an earlier one is in no block yet."""
+        collected, submitted = await self._open_trees()
+        if not collected or not all(tree.mined for tree in submitted):
+            return False
+        tree = collected[0]
+        await self._chain.check()
+        nonce = await self._next_nonce()
+        fees = await self._chain.suggest_fees()
+        signed = await self._chain.sign_anchor([tree.sized_root], nonce=nonce, fees=fees)
+        async with self._database.transaction() as tx:
+            if not await trees.give_nonce(tx, tree.tree_id, sender=self._chain.sender, nonce=nonce):
+                return False
+            await transactions.insert_signed(tx, tree.tree_id, signed, now=self._clock.now())
+        metrics.transactions.labels("signed").inc()
+        _log.info("signed", tx_hash=signed.tx_hash, nonce=nonce, roots=tree.size)
+        return True
+
+    async def broadcast(self) -> None:
+        """Hand every transaction that is in no block to the chain, again and again: it may have been forgotten."""
+        _, submitted = await self._open_trees()
+        for tree in submitted:
+            if not tree.mined:
+                await self._broadcast(tree)
+
+    async def _open_trees(self) -> tuple[Sequence[Tree], Sequence[Tree]]:
+        """Return the trees without a transaction, and those whose transaction is not settled."""
+        async with self._database.reading() as tx:
+            collected = await trees.trees_in(tx, TreeState.COLLECTED, chain_id=self._chain.chain_id)
+            submitted = await trees.trees_in(tx, TreeState.SUBMITTED, chain_id=self._chain.chain_id)
+        return collected, submitted
+
+    async def _broadcast(self, tree: Tree) -> None:
+        async with self._database.reading() as tx:
+            attempts = await transactions.attempts_of(tx, tree.tree_id)
+        newest = next(attempt for attempt in attempts if attempt.raw is not None)
+        outcome = await self._send(newest)
+        if outcome in (Broadcast.ALREADY_MINED, Broadcast.NONCE_USED):
+            return  # settling looks at the receipts of all attempts
+        if await self._is_stuck(newest, outcome):
+            await self._replace(tree, newest)
+
+    async def _send(self, attempt: Attempt) -> Broadcast:
+        assert attempt.raw is not None  # noqa: S101 - chosen for it
+        outcome = await self._chain.broadcast(attempt.raw)
+        if attempt.state is TransactionState.SIGNED and outcome is not Broadcast.UNDERPRICED:
+            async with self._database.transaction() as tx:
+                await transactions.mark_broadcast(tx, attempt.tx_hash, now=self._clock.now())
+        return outcome
+
+    async def _next_nonce(self) -> int:
+        nonce = await self._chain.mined_nonce()
+        async with self._database.reading() as tx:
+            highest = await trees.highest_nonce(tx, chain_id=self._chain.chain_id, sender=self._chain.sender)
+        if highest is not None and nonce <= highest:
+            raise ChainUnavailable(
+                f"the chain's node asks for nonce {nonce}, and {highest} is used already: it is behind, or its chain "
+                "was replaced"
+            )
+        return nonce
+
+    async def _is_stuck(self, newest: Attempt, outcome: Broadcast) -> bool:
+        if self._clock.now() - (newest.broadcast_at or newest.signed_at) >= self._stuck:
+            return True
+        # Too cheap for the pool: no reason to wait when the price has risen since it was signed. When it has not,
+        # something of ours is in the way, and raising the offer at every look would only feed an auction.
+        return outcome is Broadcast.UNDERPRICED and (await self._chain.suggest_fees()).max_wei > _fees(newest).max_wei
+
+    async def _replace(self, tree: Tree, stuck: Attempt) -> None:
+        """Sign the same root with the same nonce and higher fees, store it, and send it."""
+        if tree.sender != self._chain.sender or tree.nonce is None:
+            raise ChainUnavailable(
+                f"{stuck.tx_hash} is stuck and was signed by {tree.sender}: give the worker that key until it is mined"
+            )
+        fees = replacement_fees(
+            stuck=_fees(stuck), fresh=await self._chain.suggest_fees(), ceiling_wei=self._fee_ceiling_wei
+        )
+        signed = await self._chain.sign_anchor(
+            [tree.sized_root], nonce=tree.nonce, fees=fees, gas_limit=stuck.gas_limit
+        )
+        async with self._database.transaction() as tx:
+            await transactions.insert_signed(tx, tree.tree_id, signed, now=self._clock.now())
+            newest = (await transactions.attempts_of(tx, tree.tree_id))[0]
+        metrics.transactions.labels("replaced").inc()
+        _log.warning("replaced a stuck transaction", stuck=stuck.tx_hash, tx_hash=signed.tx_hash, nonce=tree.nonce)
+        await self._send(newest)
+
+
+def _fees(attempt: Attempt) -> Fees:
+    assert attempt.fees is not None  # noqa: S101 - stored with `raw`
+    return attempt.fees

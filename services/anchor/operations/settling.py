@@ -1,0 +1,111 @@
+"""Fourth step: see what became of the transactions. Only here does a tree leave SUBMITTED."""
+
+from collections.abc import Sequence
+
+from services.anchor import metrics
+from services.anchor.chain_types import AnchoredEvent, Chain, Head, TransactionReceipt
+from services.anchor.model import Attempt, TransactionState, Tree, TreeState
+from services.anchor.storage import transactions, trees
+from services.common.clock import Clock
+from services.common.database import Database
+from services.common.logs import get_logger
+
+_log = get_logger(__name__)
+
+
+class Settling:
+    """Follows transactions into blocks, out of them when the chain reorganises, and to their depth."""
+
+    def __init__(self, *, database: Database, clock: Clock, chain: Chain, confirmations: int) -> None:
+        self._database = database
+        self._clock = clock
+        self._chain = chain
+        self._confirmations = confirmations
+
+    async def settle(self) -> int:
+        """Look at every tree that is under way; return how many anchors came to an outcome."""
+        async with self._database.reading() as tx:
+            submitted = await trees.trees_in(tx, TreeState.SUBMITTED, chain_id=self._chain.chain_id)
+        if not submitted:
+            return 0
+        head = await self._chain.head()  # before the receipts, so that depth is never overstated
+        return sum([await self._settle_tree(tree, head) for tree in submitted])
+
+    async def _settle_tree(self, tree: Tree, head: Head) -> int:
+        async with self._database.reading() as tx:
+            attempts = await transactions.attempts_of(tx, tree.tree_id)
+        receipt = await self._receipt(attempts)
+        if receipt is None:
+            await self._without_block(tree, attempts)
+            return 0
+        await self._note_block(tree, attempts, receipt)
+        if head.number - receipt.block_number + 1 < self._confirmations:
+            return 0
+        if not receipt.succeeded:
+            return await self._fail(tree, receipt, "was executed and refused by the contract")
+        event = _event_of(tree, receipt) or await self._chain.find_anchored(tree.root)
+        if event is None or event.size != tree.size:
+            return await self._fail(tree, receipt, "was executed and did not anchor the root")
+        return await self._confirm(tree, receipt, event)
+
+    async def _receipt(self, attempts: Sequence[Attempt]) -> TransactionReceipt | None:
+        for attempt in attempts:
+            if (receipt := await self._chain.receipt(attempt.tx_hash)) is not None:
+                return receipt
+        return None
+
+    async def _note_block(self, tree: Tree, attempts: Sequence[Attempt], receipt: TransactionReceipt) -> None:
+        known = next(attempt for attempt in attempts if attempt.tx_hash == receipt.tx_hash)
+        if known.state is TransactionState.MINED and known.block_hash == receipt.block_hash:
+            return
+        async with self._database.transaction() as tx:
+            await transactions.mark_mined(tx, tree.tree_id, receipt, now=self._clock.now())
+        _log.info("in a block", tx_hash=receipt.tx_hash, block=receipt.block_number)
+
+    async def _without_block(self, tree: Tree, attempts: Sequence[Attempt]) -> None:
+        if tree.mined:
+            async with self._database.transaction() as tx:
+                await transactions.mark_vanished(tx, tree.tree_id, now=self._clock.now())
+            metrics.reorganisations.inc()
+            _log.warning("a reorganisation threw the transaction out", tree=str(tree.tree_id))
+        if tree.sender is None or tree.nonce is None:
+            return
+        settled = await self._chain.settled_nonce_of(tree.sender, depth=self._confirmations)
+        # The nonce is used for good. Look again before giving up: ours may have been mined between the two questions.
+        if settled <= tree.nonce or await self._receipt(attempts) is not None:
+            return
+        event = await self._chain.find_anchored(tree.root)
+        async with self._database.transaction() as tx:
+            if event is not None:
+                await transactions.adopt(tx, tree.tree_id, event, now=self._clock.now())
+                return
+            await transactions.drop_all(tx, tree.tree_id)
+            await trees.abandon(tx, tree.tree_id, now=self._clock.now())
+        _log.warning("another transaction has our nonce: is the key used elsewhere?", nonce=tree.nonce)
+
+    async def _confirm(self, tree: Tree, receipt: TransactionReceipt, event: AnchoredEvent) -> int:
+        now = self._clock.now()
+        async with self._database.transaction() as tx:
+            if event.tx_hash != receipt.tx_hash:  # the root stood already: its event is what receipts must name
+                await transactions.adopt(tx, tree.tree_id, event, now=now)
+            await transactions.settle(tx, tree.tree_id, TransactionState.CONFIRMED, tx_hash=event.tx_hash, now=now)
+            confirmed = await trees.confirm(tx, tree.tree_id, now=now)
+        metrics.transactions.labels("confirmed").inc()
+        metrics.confirmed_roots.inc(confirmed)
+        metrics.gas.inc(receipt.gas_used)
+        _log.info("confirmed", tx_hash=event.tx_hash, roots=confirmed)
+        return confirmed
+
+    async def _fail(self, tree: Tree, receipt: TransactionReceipt, what: str) -> int:
+        now = self._clock.now()
+        async with self._database.transaction() as tx:
+            await transactions.settle(tx, tree.tree_id, TransactionState.REVERTED, tx_hash=receipt.tx_hash, now=now)
+            failed = await trees.fail(tx, tree.tree_id, error=f"transaction {receipt.tx_hash} {what}", now=now)
+        metrics.transactions.labels("failed").inc()
+        metrics.gas.inc(receipt.gas_used)
+        _log.error("a transaction failed", tx_hash=receipt.tx_hash, what=what, roots=failed)
+        return failed
+
+
+def _event_of(tree: Tree, receipt: TransactionReceipt) -> AnchoredEvent | None:
+    return next((event for event in receipt.events if event.root == tree.root and event.size == tree.size), None)

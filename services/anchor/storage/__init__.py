@@ -1,0 +1,1 @@
+"""All of Anchor's SQL, by what it is about."""

@@ -1,0 +1,129 @@
+"""SQL on anchors: what the RPCs read and write."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from services.anchor.model import Anchor, AnchorState, Inclusion
+from services.anchor.tables import anchor_trees, anchors, transactions
+from services.common.database import Transaction
+
+HASH_LENGTH = 32
+
+
+async def insert_if_new(tx: Transaction, anchor: Anchor) -> bool:
+    """Add an anchor unless its batch has one; return whether it was added."""
+    row = {
+        "anchor_id": anchor.anchor_id,
+        "batch_id": anchor.batch_id,
+        "merkle_root": anchor.merkle_root,
+        "tree_size": anchor.tree_size,
+        "state": anchor.state.name,
+        "created_at": anchor.created_at,
+    }
+    done = await tx.connection.execute(insert(anchors).values(row).on_conflict_do_nothing(index_elements=["batch_id"]))
+    return done.rowcount == 1
+
+
+async def anchor_by_batch(tx: Transaction, batch_id: UUID) -> Anchor | None:
+    """Return the anchor of a batch."""
+    row = (await tx.connection.execute(_anchors().where(anchors.c.batch_id == batch_id))).one_or_none()
+    return None if row is None else _anchor(row)
+
+
+async def anchor_by_id(tx: Transaction, anchor_id: UUID) -> Anchor | None:
+    """Return an anchor."""
+    row = (await tx.connection.execute(_anchors().where(anchors.c.anchor_id == anchor_id))).one_or_none()
+    return None if row is None else _anchor(row)
+
+
+async def list_anchors(
+    tx: Transaction, *, before: UUID | None, limit: int, state: AnchorState | None
+) -> Sequence[Anchor]:
+    """Return anchors in falling order of their ids: UUIDv7 makes that the order of submission."""
+    query = _anchors().order_by(anchors.c.anchor_id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(anchors.c.anchor_id < before)
+    if state is not None:
+        query = query.where(anchors.c.state == state.name)
+    return [_anchor(row) for row in await tx.connection.execute(query)]
+
+
+async def retry_failed(tx: Transaction, anchor_id: UUID) -> bool:
+    """Put a FAILED anchor back in line and forget its failure's report; return whether it was FAILED."""
+    done = await tx.connection.execute(
+        update(anchors)
+        .where(anchors.c.anchor_id == anchor_id, anchors.c.state == AnchorState.FAILED.name)
+        .values(
+            state=AnchorState.PENDING.name,
+            error="",
+            tree_id=None,
+            leaf_index=None,
+            inclusion_path=None,
+            report_attempts=0,
+            next_report_at=None,
+            reported_at=None,
+        )
+    )
+    return done.rowcount == 1
+
+
+async def count_unfinished(tx: Transaction) -> Mapping[AnchorState, int]:
+    """Return how many anchors are in each state but CONFIRMED, which would be counting everything ever done."""
+    states = [AnchorState.PENDING, AnchorState.SUBMITTED, AnchorState.FAILED]
+    query = (
+        select(anchors.c.state, func.count())
+        .where(anchors.c.state.in_([state.name for state in states]))
+        .group_by(anchors.c.state)
+    )
+    found = {AnchorState[name]: count for name, count in await tx.connection.execute(query)}
+    return {state: found.get(state, 0) for state in states}
+
+
+def _anchors() -> Select[Any]:
+    return select(
+        anchors,
+        anchor_trees.c.size,
+        anchor_trees.c.root,
+        anchor_trees.c.chain_id,
+        anchor_trees.c.contract,
+        anchor_trees.c.tx_hash,
+        transactions.c.block_number,
+    ).select_from(
+        anchors.outerjoin(anchor_trees, anchors.c.tree_id == anchor_trees.c.tree_id).outerjoin(
+            transactions, anchor_trees.c.tx_hash == transactions.c.tx_hash
+        )
+    )
+
+
+def _anchor(row: Row[Any]) -> Anchor:
+    return Anchor(
+        anchor_id=row.anchor_id,
+        batch_id=row.batch_id,
+        merkle_root=row.merkle_root,
+        tree_size=row.tree_size,
+        state=AnchorState[row.state],
+        error=row.error,
+        created_at=row.created_at,
+        confirmed_at=row.confirmed_at,
+        inclusion=_inclusion(row),
+    )
+
+
+def _inclusion(row: Row[Any]) -> Inclusion | None:
+    if row.tx_hash is None:  # no tree yet, or one that nothing is signed for
+        return None
+    path: bytes = row.inclusion_path
+    return Inclusion(
+        leaf_index=row.leaf_index,
+        tree_size=row.size,
+        root=row.root,
+        path=tuple(path[at : at + HASH_LENGTH] for at in range(0, len(path), HASH_LENGTH)),
+        chain_id=row.chain_id,
+        contract=row.contract,
+        tx_hash=row.tx_hash,
+        block_number=row.block_number or 0,
+    )

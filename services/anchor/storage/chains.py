@@ -1,0 +1,22 @@
+"""SQL on what the writer says about a chain, for everybody else to read."""
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from services.anchor.tables import chains
+from services.common.database import Transaction
+
+
+async def say(tx: Transaction, *, chain_id: int, sender: str, waits_for: str, now: datetime) -> None:
+    """Write who signs on a chain and what the writer waits for; an empty text means that all is well."""
+    row = {"chain_id": chain_id, "sender": sender, "waits_for": waits_for, "updated_at": now}
+    await tx.connection.execute(insert(chains).values(row).on_conflict_do_update(index_elements=["chain_id"], set_=row))
+
+
+async def said(tx: Transaction, chain_id: int) -> tuple[str, str]:
+    """Return the signing address and what the writer waits for; empty texts before its first word."""
+    query = select(chains.c.sender, chains.c.waits_for).where(chains.c.chain_id == chain_id)
+    row = (await tx.connection.execute(query)).one_or_none()
+    return ("", "") if row is None else (row.sender, row.waits_for)

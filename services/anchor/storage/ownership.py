@@ -1,0 +1,39 @@
+"""Who may write to the chain: one worker at a time, by a PostgreSQL session lock on a connection of its own.
+
+The lock keeps a second worker waiting as a standby and passes on by itself when the first one dies. It is not what
+makes a nonce unique: a lock can be lost unseen for a moment. That is the constraint `anchor_trees_nonce`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+from asyncpg.exceptions import PostgresError
+
+from services.common.logs import get_logger
+
+_LOCK = 0x766F6B65_616E6368
+_log = get_logger(__name__)
+
+
+@asynccontextmanager
+async def nonce_ownership(database_url: str) -> AsyncIterator[asyncio.Event | None]:
+    """Try to become the owner. Yields an event that is set when the ownership is lost, or None when another has it.
+
+    A database that does not answer is no owner either.
+    """
+    try:
+        connection = await asyncpg.connect(database_url, timeout=5)  # type: ignore[no-untyped-call]
+    except (OSError, TimeoutError, PostgresError) as error:
+        _log.warning("the database does not answer", error=str(error))
+        yield None
+        return
+    lost = asyncio.Event()
+    connection.add_termination_listener(lambda _: lost.set())
+    try:
+        owned = await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK)
+        yield lost if owned else None
+    finally:
+        # The end of the session frees the lock; a polite goodbye may hang on a server that is gone.
+        connection.terminate()

@@ -1,0 +1,156 @@
+"""SQL on anchor trees: what the writer does to the anchors under them, a tree at a time.
+
+Every change of a tree says which state it starts from, so that a step that was done already, by this worker before it
+was killed or by another one, changes nothing.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, Update, bindparam, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from services.anchor.model import AnchorState, BuiltTree, Leaf, TransactionState, Tree, TreeState
+from services.anchor.tables import anchor_trees, anchors, transactions
+from services.common.database import Transaction
+from services.common.errors import ConcurrentUpdate
+
+_WAITING = (anchors.c.state == AnchorState.PENDING.name) & anchors.c.tree_id.is_(None)
+
+
+async def oldest_waiting(tx: Transaction) -> tuple[int, datetime] | None:
+    """Return how many anchors have no tree yet and when the first of them came; None when there are none."""
+    query = select(func.count(), func.min(anchors.c.created_at)).where(_WAITING)
+    count, created_at = (await tx.connection.execute(query)).one()
+    return (count, created_at) if count else None
+
+
+async def take_waiting(tx: Transaction, limit: int) -> list[tuple[UUID, Leaf]]:
+    """Lock anchors that have no tree yet, oldest first, for the tree that this transaction makes."""
+    query = (
+        select(anchors.c.anchor_id, anchors.c.merkle_root, anchors.c.tree_size)
+        .where(_WAITING)
+        .order_by(anchors.c.anchor_id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    rows = await tx.connection.execute(query)
+    return [(row.anchor_id, Leaf(row.merkle_root, row.tree_size)) for row in rows]
+
+
+async def insert_tree(
+    tx: Transaction, tree: Tree, built: BuiltTree, anchor_ids: Sequence[UUID], *, now: datetime
+) -> None:
+    """Add a tree over the anchors, which `take_waiting` locked, in the order of its leaves."""
+    await tx.connection.execute(
+        insert(anchor_trees).values(
+            tree_id=tree.tree_id,
+            root=tree.root,
+            size=tree.size,
+            state=TreeState.COLLECTED.name,
+            chain_id=tree.chain_id,
+            contract=tree.contract,
+            created_at=now,
+        )
+    )
+    place = (
+        update(anchors)
+        .where(anchors.c.anchor_id == bindparam("id"))
+        .values(tree_id=tree.tree_id, leaf_index=bindparam("index"), inclusion_path=bindparam("path"))
+    )
+    rows = [
+        {"id": anchor_id, "index": index, "path": b"".join(built.paths[index])}
+        for index, anchor_id in enumerate(anchor_ids)
+    ]
+    await tx.connection.execute(place, rows)
+
+
+async def trees_in(tx: Transaction, state: TreeState, *, chain_id: int) -> Sequence[Tree]:
+    """Return the unsettled trees of a chain in a state, oldest first."""
+    query = (
+        select(anchor_trees, transactions.c.state.label("transaction_state"))
+        .select_from(anchor_trees.outerjoin(transactions, anchor_trees.c.tx_hash == transactions.c.tx_hash))
+        .where(
+            anchor_trees.c.settled_at.is_(None), anchor_trees.c.state == state.name, anchor_trees.c.chain_id == chain_id
+        )
+        .order_by(anchor_trees.c.created_at, anchor_trees.c.tree_id)
+    )
+    return [_tree(row) for row in await tx.connection.execute(query)]
+
+
+async def highest_nonce(tx: Transaction, *, chain_id: int, sender: str) -> int | None:
+    """Return the highest nonce that any tree of this sender has."""
+    query = select(func.max(anchor_trees.c.nonce)).where(
+        anchor_trees.c.chain_id == chain_id, anchor_trees.c.sender == sender
+    )
+    highest: int | None = (await tx.connection.execute(query)).scalar_one()
+    return highest
+
+
+async def give_nonce(tx: Transaction, tree_id: UUID, *, sender: str, nonce: int) -> bool:
+    """COLLECTED -> SUBMITTED with its nonce for life, anchors too; return False when it has one already.
+
+    ConcurrentUpdate when another tree has the nonce.
+    """
+    change = _change(tree_id, TreeState.COLLECTED, TreeState.SUBMITTED).values(sender=sender, nonce=nonce)
+    try:
+        given = await tx.connection.execute(change)
+    except IntegrityError as error:  # a worker that had not noticed yet that it is no longer the owner
+        raise ConcurrentUpdate from error
+    if given.rowcount != 1:
+        return False
+    await tx.connection.execute(_change_anchors(tree_id, AnchorState.PENDING, AnchorState.SUBMITTED))
+    return True
+
+
+async def confirm(tx: Transaction, tree_id: UUID, *, now: datetime) -> int:
+    """SUBMITTED -> CONFIRMED, anchors too, each with an outcome to report; return how many anchors that were."""
+    change = _change(tree_id, TreeState.SUBMITTED, TreeState.CONFIRMED).values(settled_at=now)
+    if (await tx.connection.execute(change)).rowcount != 1:
+        return 0
+    confirmed = _change_anchors(tree_id, AnchorState.SUBMITTED, AnchorState.CONFIRMED)
+    return (await tx.connection.execute(confirmed.values(confirmed_at=now, next_report_at=now))).rowcount
+
+
+async def fail(tx: Transaction, tree_id: UUID, *, error: str, now: datetime) -> int:
+    """SUBMITTED -> FAILED, anchors too, each with an outcome to report; return how many anchors that were."""
+    change = _change(tree_id, TreeState.SUBMITTED, TreeState.FAILED).values(settled_at=now)
+    if (await tx.connection.execute(change)).rowcount != 1:
+        return 0
+    failed = _change_anchors(tree_id, AnchorState.SUBMITTED, AnchorState.FAILED)
+    return (await tx.connection.execute(failed.values(error=error, next_report_at=now))).rowcount
+
+
+async def abandon(tx: Transaction, tree_id: UUID, *, now: datetime) -> None:
+    """SUBMITTED -> ABANDONED; its anchors go back to the line as if they had never had a tree."""
+    change = _change(tree_id, TreeState.SUBMITTED, TreeState.ABANDONED).values(settled_at=now)
+    if (await tx.connection.execute(change)).rowcount == 1:
+        back = _change_anchors(tree_id, AnchorState.SUBMITTED, AnchorState.PENDING)
+        await tx.connection.execute(back.values(tree_id=None, leaf_index=None, inclusion_path=None))
+
+
+def _change(tree_id: UUID, before: TreeState, after: TreeState) -> Update:
+    return (
+        update(anchor_trees)
+        .where(anchor_trees.c.tree_id == tree_id, anchor_trees.c.state == before.name)
+        .values(state=after.name)
+    )
+
+
+def _change_anchors(tree_id: UUID, before: AnchorState, after: AnchorState) -> Update:
+    return update(anchors).where(anchors.c.tree_id == tree_id, anchors.c.state == before.name).values(state=after.name)
+
+
+def _tree(row: Row[Any]) -> Tree:
+    return Tree(
+        tree_id=row.tree_id,
+        root=row.root,
+        size=row.size,
+        chain_id=row.chain_id,
+        contract=row.contract,
+        sender=row.sender,
+        nonce=row.nonce,
+        mined=row.transaction_state == TransactionState.MINED.name,
+    )

@@ -22,8 +22,6 @@ from voketag_sdk.retry import RetryPolicy, worth_repeating
 RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT", bound=Message)
 
-STREAM_IDLE_SECONDS = 60.0
-"""A stream that is silent for so long is opened again: a connection may be dead without anyone telling."""
 _OPTIONS = [
     ("grpc.primary_user_agent", f"voketag-python/{__version__}"),
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
@@ -42,8 +40,10 @@ class Transport:
         credential: str | None,
         timeout: float,
         retry: RetryPolicy,
-        ca_file: Path | None,
+        ca_file: Path | None = None,
+        stream_idle_seconds: float = 60.0,
     ) -> None:
+        """`stream_idle_seconds`: a stream silent for so long is opened again, since connections can die unnoticed."""
         self.timeout = timeout
         self._secure, self._address = _target(url)
         if ca_file is not None and not self._secure:
@@ -51,6 +51,7 @@ class Transport:
         self._roots = ca_file.read_bytes() if ca_file else None
         self._credential = credential
         self._retry = retry
+        self._stream_idle = stream_idle_seconds
 
     @cached_property
     def _channel(self) -> grpc.aio.Channel:
@@ -123,7 +124,7 @@ class Transport:
             error: VokeTagError
             try:
                 while True:
-                    async with asyncio.timeout(_shorter(STREAM_IDLE_SECONDS, deadline)):
+                    async with asyncio.timeout(_shorter(self._stream_idle, deadline)):
                         message = await call.read()
                     if message is grpc.aio.EOF:
                         return

@@ -6,7 +6,7 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from deploy.local.errors import StackError
 from deploy.local.ports import free_port
@@ -19,19 +19,18 @@ _PACKAGES = Path(__file__).parent / "node_modules" / "@foundry-rs"
 _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
-class Anvil:
+class Anvil(Process):
     """A chain of its own with a block a second, kept on disk so that a restart goes on where it stopped."""
 
     def __init__(
         self, data_dir: Path, *, port: int = 0, block_seconds: int | None = 1, log_file: Path | None = None
     ) -> None:
         """Port 0 takes a free one; `block_seconds` None makes a block for each transaction at once."""
-        self.name = "anvil"
         self.port = port or free_port()
         folder = data_dir.resolve() / "anvil"
         folder.mkdir(parents=True, exist_ok=True)
-        self._process = Process(
-            name=self.name,
+        super().__init__(
+            name="anvil",
             command=[
                 *(program(), "--host", "127.0.0.1", "--port", str(self.port), "--chain-id", str(CHAIN_ID)),
                 *(("--block-time", str(block_seconds)) if block_seconds else ()),
@@ -45,42 +44,10 @@ class Anvil:
             environment={"HOME": str(folder), "NO_COLOR": "1"},
         )
 
-    def __enter__(self) -> Self:
-        """Start."""
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop."""
-        self.stop()
-
-    @property
-    def pid(self) -> int | None:
-        """The process id while it runs."""
-        return self._process.pid
-
-    @property
-    def running(self) -> bool:
-        """The node runs."""
-        return self._process.running
-
     @property
     def url(self) -> str:
         """The JSON-RPC URL."""
         return f"http://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        """Start and wait until the node answers."""
-        self._process.launch()
-        self._process.wait_ready()
-
-    def stop(self) -> None:
-        """Stop; the chain is written to disk."""
-        self._process.stop()
-
-    def kill(self) -> None:
-        """Crash: SIGKILL."""
-        self._process.kill()
 
     def call(self, method: str, *parameters: object) -> Any:
         """Make one JSON-RPC request; StackError with the node's words when it refuses."""

@@ -1,21 +1,73 @@
 """Which ports the local stack listens on, and whether they are free."""
 
+import os
 import random
 import socket
+from collections.abc import Mapping
 
 from deploy.local.errors import StackError
 
+Ports = Mapping[str, int]
+"""Port by the name of what listens there: `edge`, `postgres`, `scan-1`, `scan-1-metrics`..."""
+
+_FIXED = {
+    "edge": 8080,
+    "edge-admin": 9901,
+    "postgres": 54320,
+    "valkey": 63790,
+    "anvil": 8545,
+    "scan-1": 50051,
+    "factory": 50052,
+    "admin": 50053,
+    "anchor": 50054,
+}
+_FIRST_FURTHER_SCAN = 50055
+_FIRST_METRICS = 9460
 # Below what Linux (32768) and macOS (49152) give to outgoing connections: while a part is down in a fault test, its
 # clients' attempts to come back could otherwise be given its port as their own.
 _FREE_RANGE = range(15_000, 32_000)
 
 
+def usual_ports(scan_processes: int) -> Ports:
+    """Return the ports of `make up`; `VOKETAG_PORT_EDGE=8081` and the like replace single ones."""
+    ports = dict(_FIXED)
+    for index in range(2, scan_processes + 1):
+        ports[f"scan-{index}"] = _FIRST_FURTHER_SCAN + index - 2
+    for index, name in enumerate(_metered(scan_processes)):
+        ports[f"{name}-metrics"] = _FIRST_METRICS + index
+    return {name: _from_environment(name, port) for name, port in ports.items()}
+
+
+def free_ports(scan_processes: int) -> Ports:
+    """Return ports that nobody listens on now, all different."""
+    names = list(usual_ports(scan_processes))
+    candidates = random.SystemRandom().sample(_FREE_RANGE, 40 + 5 * len(names))
+    free = [port for port in candidates if is_free(port)]
+    if len(free) < len(names):
+        raise StackError("too few free ports between 15000 and 32000: stop some servers")
+    return dict(zip(names, free, strict=False))
+
+
 def free_port() -> int:
     """Return a loopback port that nobody listens on now."""
-    for port in random.SystemRandom().sample(_FREE_RANGE, 200):
-        if is_free(port):
-            return port
-    raise StackError("no free port between 15000 and 32000: stop some servers")
+    return free_ports(1)["edge"]
+
+
+def check_free(ports: Ports) -> None:
+    """Raise StackError that names every taken port and how to choose another."""
+    taken = [f"  {port} ({name}): set {_variable(name)}" for name, port in ports.items() if not is_free(port)]
+    if taken:
+        raise StackError(
+            "\n".join(
+                [
+                    "these ports are taken by other programs (an earlier stack? `make down` stops it):",
+                    *taken,
+                    "or let the stack choose: `python -m deploy.local up --free-ports`",
+                ]
+            )
+        )
+    if len(set(ports.values())) < len(ports):
+        raise StackError("two parts have the same port: look at the VOKETAG_PORT_* variables")
 
 
 def is_free(port: int) -> bool:
@@ -34,3 +86,26 @@ def answers(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def scan_names(scan_processes: int) -> list[str]:
+    """Return `scan-1`, `scan-2`..."""
+    return [f"scan-{index}" for index in range(1, scan_processes + 1)]
+
+
+def _metered(scan_processes: int) -> list[str]:
+    return [
+        *("factory", "admin", "anchor", "factory-worker", "anchor-worker", "scan-worker"),
+        *scan_names(scan_processes),
+    ]
+
+
+def _from_environment(name: str, usual: int) -> int:
+    text = os.environ.get(_variable(name), str(usual))
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise StackError(f"{_variable(name)} must be a port between 1 and 65535, not {text!r}")
+    return int(text)
+
+
+def _variable(name: str) -> str:
+    return f"VOKETAG_PORT_{name.upper().replace('-', '_')}"

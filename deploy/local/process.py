@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 from deploy.local.errors import StackError
 from deploy.local.owner import Owner
@@ -62,6 +63,20 @@ class Process:
         """The program has started and not ended."""
         return self.pid is not None
 
+    def __enter__(self) -> Self:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self.stop()
+
+    def start(self) -> None:
+        """Start the program and wait until it answers."""
+        self.launch()
+        self.wait_ready()
+
     def launch(self) -> None:
         """Start the program without waiting for it. Nothing happens when it runs already."""
         if self.running:
@@ -74,7 +89,7 @@ class Process:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=self._environment,
-                cwd="/" if self._owner else None,  # the other user may not be allowed to stand where we do
+                cwd="/",  # the other user may not be allowed to stand where we do
                 start_new_session=True,
                 preexec_fn=self._die_with_parent if _libc else None,  # noqa: PLW1509 - one C call, no Python locks
                 **(self._owner.popen_arguments() if self._owner else {}),

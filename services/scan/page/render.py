@@ -1,6 +1,6 @@
 """Makes the page. Everything that comes from outside passes through `escape`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from html import escape
 
@@ -27,14 +27,14 @@ def render_scan(scan: Scan, code: str, language: Language) -> str:
     """Return the page of a scan. `code` is the code that was scanned: well-formed, as its unit was found."""
     texts, state = TEXTS[language], OF_VERDICT[scan.event.verdict]
     reasons = [reason_of(factor, language) for factor in scan.event.risk_factors]
-    body = [
-        _verdict(state, texts, message_of(scan, language)),
-        _product(scan, texts),
-        _history(scan, texts),
+    item = [_product(scan, texts), _history(scan, texts)]
+    concern = [
         _section(texts.reasons, _list(reasons)) if reasons else "",
         _section(texts.what_to_do, _list(texts.advice[state])),
-        _proof(code, texts),
     ]
+    # When something is wrong, what it is and what to do come first.
+    order = item + concern if state is PageState.AUTHENTIC else concern + item
+    body = [_verdict(state, texts, message_of(scan, language)), *order, _proof(code, texts)]
     number = f"{escape(texts.number)} {scan.event.verification_id}"
     when = f"{_day(scan.event.scanned_at.date(), texts)}, {scan.event.scanned_at:%H:%M} UTC"
     footer = f"<p>{number}<br>{escape(when)}</p><p>{escape(texts.privacy)}</p>"
@@ -96,7 +96,7 @@ def _history(scan: Scan, texts: Texts) -> str:
         (texts.first_check, _day(scan.count.first_scan_at.date(), texts)),
     ]
     note = f'<p class="note">{escape(texts.incomplete)}</p>' if scan.event.degraded else ""
-    return _section(texts.history, f'<dl class="figures">{_terms(figures)}</dl>{note}')
+    return _section(texts.history, f"<dl>{_terms(figures)}</dl>{note}")
 
 
 def _proof(code: str, texts: Texts) -> str:
@@ -108,7 +108,9 @@ def _section(title: str, content: str) -> str:
     return f"<section><h2>{escape(title)}</h2>{content}</section>"
 
 
-def _list(items: Iterable[str]) -> str:
+def _list(items: Sequence[str]) -> str:
+    if len(items) == 1:
+        return f"<p>{escape(items[0])}</p>"
     return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>"
 
 

@@ -31,25 +31,24 @@ box-shadow:0 1px 2px rgb(0 0 0/.06),0 12px 32px -12px rgb(0 0 0/.14)}
 .seal circle{fill:var(--tone)}
 .seal .ring{fill:none;stroke:var(--tone);stroke-opacity:.28;stroke-width:.7}
 .seal path{fill:none;stroke:var(--card);stroke-width:1.9;stroke-linecap:round;stroke-linejoin:round}
-h1{color:var(--tone);font-size:clamp(1.5rem,6.4vw,1.9rem);line-height:1.2;letter-spacing:-.02em;font-weight:700}
+h1{color:var(--tone);font-size:clamp(1.5rem,6.4vw,1.9rem);line-height:1.2;letter-spacing:-.02em;font-weight:700;text-wrap:balance}
 .verdict p{margin:.6rem auto 0;max-width:25rem;text-wrap:balance}
 section{padding:1.35rem 1.5rem;border-top:1px solid var(--line)}
 .verdict+section{border-top:0}
 h2{font-size:.8125rem;font-weight:600;color:var(--soft);margin-bottom:.6rem}
 .name{font-size:1.25rem;line-height:1.3;font-weight:650;letter-spacing:-.01em}
 .kind{color:var(--soft)}
-dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,8.5rem),1fr));gap:.9rem 1.25rem;margin-top:1rem}
-dt{color:var(--soft);font-size:.8125rem}
-dd{font-weight:550;font-variant-numeric:tabular-nums}
-.figures{margin-top:0}
-.figures dd{font-size:1.25rem;line-height:1.3;font-weight:650;letter-spacing:-.01em}
+dl{display:grid;gap:.5rem}
+.name~dl{margin-top:.9rem}
+dl div{display:flex;flex-wrap:wrap;justify-content:space-between;gap:0 1.25rem}
+dt{color:var(--soft)}
+dd{margin-left:auto;text-align:right;font-weight:600;font-variant-numeric:tabular-nums}
 ul{padding:0;list-style:none;display:grid;gap:.55rem}
 li{padding-left:1.25rem;position:relative}
 li::before{content:"";position:absolute;left:.1rem;top:.62em;width:.4rem;height:.4rem;border-radius:50%;
 background:var(--tone)}
 .note{color:var(--soft);font-size:.9375rem}
-section .note{margin-top:.9rem}
-.note:first-child{margin-top:0}
+dl+.note{margin-top:.9rem}
 a{color:inherit}
 .button{display:inline-block;margin-top:.9rem;padding:.7rem 1.15rem;min-height:2.75rem;border-radius:.75rem;
 background:var(--wash);color:var(--tone);font-weight:600;text-decoration:none}

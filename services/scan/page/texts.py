@@ -52,7 +52,7 @@ _EN = Texts(
     problems={
         State.UNKNOWN: "No maker had this code issued here. The item that carries it may be a counterfeit.",
         State.MALFORMED: "Part of the code is missing or wrong. That says nothing about the item.",
-        State.DOWN: "The check did not go through, and nothing was recorded. That says nothing about the item.",
+        State.DOWN: "The check did not go through. That says nothing about the item.",
     },
     advice={
         State.AUTHENTIC: (
@@ -123,7 +123,7 @@ _PT = Texts(
     problems={
         State.UNKNOWN: "Nenhum fabricante emitiu este código aqui. O produto que o traz pode ser falso.",
         State.MALFORMED: "Falta uma parte do código ou ela está errada. Isso não diz nada sobre o produto.",
-        State.DOWN: "A verificação não foi concluída e nada foi registrado. Isso não diz nada sobre o produto.",
+        State.DOWN: "A verificação não foi concluída. Isso não diz nada sobre o produto.",
     },
     advice={
         State.AUTHENTIC: (
@@ -178,7 +178,7 @@ _PT = Texts(
     number="Número da verificação",
     privacy="Não guardamos endereço nem nome desta verificação, apenas uma marca que muda todos os dias.",
     months=("jan.", "fev.", "mar.", "abr.", "maio", "jun.", "jul.", "ago.", "set.", "out.", "nov.", "dez."),
-    day="{day} de {month} de {year}",
+    day="{day} {month} {year}",
 )
 
 _ES = Texts(
@@ -197,7 +197,7 @@ _ES = Texts(
     problems={
         State.UNKNOWN: "Ningún fabricante emitió este código aquí. El producto que lo lleva puede ser falso.",
         State.MALFORMED: "Falta una parte del código o es incorrecta. Eso no dice nada sobre el producto.",
-        State.DOWN: "La comprobación no se completó y no se registró nada. Eso no dice nada sobre el producto.",
+        State.DOWN: "La comprobación no se completó. Eso no dice nada sobre el producto.",
     },
     advice={
         State.AUTHENTIC: (
@@ -255,7 +255,7 @@ _ES = Texts(
     number="Número de comprobación",
     privacy="No guardamos dirección ni nombre de esta comprobación, solo una marca que cambia cada día.",
     months=("ene.", "feb.", "mar.", "abr.", "may.", "jun.", "jul.", "ago.", "sept.", "oct.", "nov.", "dic."),
-    day="{day} de {month} de {year}",
+    day="{day} {month} {year}",
 )
 
 TEXTS = {Language.ENGLISH: _EN, Language.PORTUGUESE: _PT, Language.SPANISH: _ES}

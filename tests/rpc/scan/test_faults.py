@@ -1,0 +1,118 @@
+"""Neighbours that go away: what is answered meanwhile, and that the server comes back by itself."""
+
+import asyncio
+import os
+import signal
+import time
+
+from deploy.local.postgres import Postgres
+from deploy.local.valkey import Valkey
+from tests.rpc.calls import refusal
+from tests.rpc.scan.clients import Consumer
+from tests.rpc.scan.registry import Registry
+from voketag.scan.v1 import scan_pb2
+
+
+async def test_without_the_hot_state_verdicts_come_from_recorded_scans(
+    consumer: Consumer, registry: Registry, valkey: Valkey
+) -> None:
+    code = (await registry.issue()).codes[0]
+    assert not (await consumer.scan(code)).degraded
+    valkey.kill()
+    try:
+        answers = [await consumer.scan(code) for _ in range(4)]
+    finally:
+        valkey.start()
+    assert all(answer.degraded for answer in answers)
+    assert [answer.risk_score for answer in answers] == [0, 35, 35, 65]
+    assert [answer.history.total_scans for answer in answers] == [2, 3, 4, 5]
+    assert [answer.history.recent_scans for answer in answers] == [2, 3, 4, 5]
+    assert [answer.history.unique_devices for answer in answers] == [1, 1, 1, 1]
+    degraded = await registry.sql("SELECT degraded FROM scan.scan_events ORDER BY scanned_at")
+    assert [row["degraded"] for row in degraded] == [False, True, True, True, True]
+    await asyncio.sleep(0.6)
+    healed = await consumer.scan(code)
+    assert not healed.degraded
+    assert healed.history.total_scans == 6
+
+
+async def test_a_hot_state_that_hangs_costs_a_tenth_of_a_second_and_not_each_time(
+    consumer: Consumer, registry: Registry, valkey: Valkey
+) -> None:
+    code = (await registry.issue()).codes[0]
+    await consumer.scan(code)
+    assert valkey.pid is not None
+    os.kill(valkey.pid, signal.SIGSTOP)
+    try:
+        started = time.monotonic()
+        answers = [await consumer.scan(code) for _ in range(5)]
+        took = time.monotonic() - started
+    finally:
+        os.kill(valkey.pid, signal.SIGCONT)
+    assert all(answer.degraded for answer in answers)
+    assert took < 0.5
+    await asyncio.sleep(0.6)
+    assert not (await consumer.scan(code)).degraded
+
+
+async def test_without_the_database_there_is_no_verdict_and_it_comes_back(
+    consumer: Consumer, registry: Registry, postgres: Postgres
+) -> None:
+    code = (await registry.issue()).codes[0]
+    before = await consumer.scan(code)
+    postgres.kill()
+    try:
+        answer = await refusal(consumer.scan(code))
+        assert (answer.code, answer.reason) == ("UNAVAILABLE", "UNAVAILABLE")
+        assert answer.retry_after_seconds
+        assert (await refusal(consumer.ready())).code == "UNAVAILABLE"
+        assert (await consumer.health()).status == "ok"
+        page = await consumer.page(code)
+        assert "We cannot check right now" in page
+    finally:
+        postgres.start()
+    await _ready_within(5, consumer)
+    after = await consumer.scan(code)
+    assert after.history.total_scans == before.history.total_scans + 1
+    assert after.history.first_scan_at == before.scanned_at
+
+
+async def test_a_database_that_hangs_is_unavailable_in_bounded_time(
+    consumer: Consumer, registry: Registry, postgres: Postgres
+) -> None:
+    """A lock on the counters holds the commit up, as a slow disk would."""
+    code = (await registry.issue()).codes[0]
+    await consumer.scan(code)
+    held = asyncio.create_task(
+        registry.sql("DO $$ BEGIN LOCK TABLE scan.unit_scans IN EXCLUSIVE MODE; PERFORM pg_sleep(3); END $$")
+    )
+    await asyncio.sleep(0.3)
+    started = time.monotonic()
+    answer = await refusal(consumer.scan(code))
+    assert answer.code == "UNAVAILABLE"
+    assert time.monotonic() - started < 2.5
+    await held
+    await asyncio.sleep(0.3)
+    recorded = len(await registry.sql("SELECT 1 FROM scan.scan_events"))
+    assert (await consumer.scan(code)).history.total_scans == recorded + 1, "events and counters never part"
+
+
+async def test_a_month_without_a_partition_gets_one(consumer: Consumer, registry: Registry) -> None:
+    code = (await registry.issue()).codes[0]
+    for row in await registry.sql(
+        "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'scan.scan_events'::regclass"
+    ):
+        await registry.sql(f"DROP TABLE {row['name']}")
+    assert (await consumer.scan(code)).verdict == scan_pb2.VERDICT_AUTHENTIC
+    assert len(await registry.sql("SELECT 1 FROM scan.scan_events")) == 1
+
+
+async def _ready_within(seconds: float, consumer: Consumer) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            await consumer.ready()
+            return
+        except Exception:
+            assert time.monotonic() < deadline, f"not ready within {seconds} s"
+            await asyncio.sleep(0.1)

@@ -34,8 +34,12 @@ class MintingPool:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Let running chunks end, and stop the processes."""
-        await asyncio.to_thread(self._executor.shutdown, cancel_futures=True)
+        """Stop the processes, off the event loop."""
+        await asyncio.to_thread(self.shutdown)
+
+    def shutdown(self) -> None:
+        """Let running chunks end, drop those that wait, and stop the processes."""
+        self._executor.shutdown(cancel_futures=True)
 
     async def mint(self, order: ChunkOrder) -> Chunk:
         """Make one chunk. SigningKeyExhausted without the key's secret; Unavailable when a process was killed."""
@@ -79,6 +83,6 @@ def _end_with_parent() -> None:
 
 
 def _mint(order: ChunkOrder) -> Chunk | None:
-    if order.key_id not in set(_keys):
+    if order.key_id not in _keys:
         return None
     return mint_chunk(_keys[order.key_id], order)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from hashlib import sha256
 from uuid import UUID
 
 from services.common.errors import FailedPrecondition
@@ -85,7 +84,7 @@ def facts_of(batch: Batch, source: FactsSource) -> dict[str, str | int | None]:
     }
 
 
-def chunk_orders(batch: Batch, facts: str) -> Iterator[ChunkOrder]:
+def chunk_orders(batch: Batch, facts_hash: bytes) -> Iterator[ChunkOrder]:
     """Yield what is left of a batch, from its cursor on."""
     for start in range(batch.issued_count, batch.quantity, CHUNK_UNITS):
         yield ChunkOrder(
@@ -93,7 +92,7 @@ def chunk_orders(batch: Batch, facts: str) -> Iterator[ChunkOrder]:
             key_id=batch.range.key_id,
             first_number=batch.range.first_number,
             serial_prefix=serial_prefix(batch.batch_id),
-            facts_hash=sha256(facts.encode()).digest(),
+            facts_hash=facts_hash,
             start=start,
             count=min(CHUNK_UNITS, batch.quantity - start),
         )

@@ -22,7 +22,8 @@ from services.factory.operations import outbox
 from services.factory.storage import batches as batch_storage
 from services.factory.storage import issuing as storage
 from services.factory.storage import tiles as tile_storage
-from voketag_kernel.tiles import TileWriter
+from voketag_kernel.receipts import facts_hash
+from voketag_kernel.tiles import TileWriter, tiles_of_resume
 
 _units_issued = Counter("voketag_factory_units_issued", "Units written by this worker.")
 
@@ -48,7 +49,7 @@ class Issuer:
         """Write what is left of a claimed batch. Raises LeaseLost when another worker or a cancellation took it."""
         facts = await self._begin(claim)
         writer = await self._writer(claim)
-        async with aclosing(self._chunks(chunk_orders(claim.batch, facts))) as chunks:
+        async with aclosing(self._chunks(chunk_orders(claim.batch, facts_hash(facts)))) as chunks:
             async for chunk in chunks:
                 await self._write(claim, writer, chunk)
 
@@ -68,8 +69,8 @@ class Issuer:
         if not written:
             return TileWriter()
         async with self._database.reading() as tx:
-            edge = await tile_storage.read_edge(tx, claim.batch.batch_id, written)
-        return TileWriter.resume(written, lambda level, index: edge[level, index])
+            stored = await tile_storage.read(tx, claim.batch.batch_id, tiles_of_resume(written))
+        return TileWriter.resume(written, lambda level, index: stored[level, index])
 
     async def _chunks(self, orders: Iterator[ChunkOrder]) -> AsyncGenerator[Chunk, None]:
         """Yield chunks in order, with one more under way than processes can make: that one waits to be copied."""

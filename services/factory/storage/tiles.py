@@ -30,13 +30,6 @@ _READ = text(
     bindparam("levels", type_=ARRAY(SmallInteger)),
     bindparam("indexes", type_=ARRAY(Integer)),
 )
-# At each level, from the tile whose root is the first that waits one level up (TileWriter.resume).
-_EDGE = text(
-    """
-    SELECT level, tile_index, hashes FROM factory.batch_tiles
-    WHERE batch_id = :batch_id AND tile_index >= (:size >> (8 * (level + 2))) << 8
-    """
-).bindparams(bindparam("size", type_=Integer))
 
 
 async def add(tx: Transaction, batch_id: UUID, tiles: Sequence[Tile]) -> None:
@@ -63,10 +56,4 @@ async def read(tx: Transaction, batch_id: UUID, wanted: Collection[Coordinates])
             "indexes": [index for _, index in wanted],
         },
     )
-    return {(row.level, row.tile_index): row.hashes for row in found}
-
-
-async def read_edge(tx: Transaction, batch_id: UUID, size: int) -> Mapping[Coordinates, bytes]:
-    """Return the tiles that a writer needs to go on after `size` leaves: at most 255 a level."""
-    found = await tx.connection.execute(_EDGE, {"batch_id": batch_id, "size": size})
     return {(row.level, row.tile_index): row.hashes for row in found}

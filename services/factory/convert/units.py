@@ -14,6 +14,7 @@ from services.factory.qr import ImageFormat
 from voketag.factory.v1 import factory_pb2
 
 _CSV_HEADER = ("index", "unit_id", "serial", "code", "url", "state")
+_MOST_UNITS = 1_000_000  # of a batch, as the contract has it
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -23,7 +24,7 @@ def first_index(page_token: str) -> int:
     if position is None:
         return 0
     index = int(position[0])
-    if index < 0:
+    if not 0 <= index < _MOST_UNITS:
         raise InvalidPageToken
     return index
 

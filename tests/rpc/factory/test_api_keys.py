@@ -61,9 +61,7 @@ async def test_a_key_works_within_its_scopes_and_no_further(factory: Client, fac
     )
 
 
-async def test_the_secret_is_nowhere_in_the_database(
-    factory: Client, acme: Partner, database_url: DatabaseUrl
-) -> None:
+async def test_the_secret_is_nowhere_in_the_database(factory: Client, acme: Partner, database_url: DatabaseUrl) -> None:
     request = a_key(request_id=str(uuid4()))
     secret = (await factory.CreateApiKey(request)).secret.rpartition("_")[2].encode()
     connection = await asyncpg.connect(database_url())
@@ -98,9 +96,7 @@ async def test_a_caller_grants_no_scope_that_it_lacks(factory: Client, factory_a
     await maker.CreateApiKey(a_key("products:read"))
 
 
-async def test_rotating_a_wider_key_gives_no_scope_that_the_caller_lacks(
-    factory: Client, factory_as: Connect
-) -> None:
+async def test_rotating_a_wider_key_gives_no_scope_that_the_caller_lacks(factory: Client, factory_as: Connect) -> None:
     wide = await factory.CreateApiKey(a_key("products:write"))
     maker = factory_as((await factory.CreateApiKey(a_key("api-keys:write"))).secret)
     refused = await refusal(maker.RotateApiKey(pb.RotateApiKeyRequest(key_id=wide.api_key.key_id)))

@@ -51,9 +51,7 @@ async def test_tenants_and_methods_do_not_meet(factory: Client, factory_of_rival
     ours = await factory.CreateProduct(an_order(request_id))
     theirs = await factory_of_rival.CreateProduct(an_order(request_id, name="Theirs"))
     assert theirs.product_id != ours.product_id
-    archived = await factory.ArchiveProduct(
-        pb.ArchiveProductRequest(product_id=ours.product_id, request_id=request_id)
-    )
+    archived = await factory.ArchiveProduct(pb.ArchiveProductRequest(product_id=ours.product_id, request_id=request_id))
     assert archived.archived
 
 

@@ -106,15 +106,11 @@ async def test_an_unknown_path_of_a_mask_is_refused(factory: Client, path: str) 
     ("change", "path"),
     [(pb.ProductChange(), "name"), (pb.ProductChange(gtin="4006381333932"), "gtin")],
 )
-async def test_a_change_that_leaves_no_product_is_refused(
-    factory: Client, change: pb.ProductChange, path: str
-) -> None:
+async def test_a_change_that_leaves_no_product_is_refused(factory: Client, change: pb.ProductChange, path: str) -> None:
     product = await factory.CreateProduct(an_order("A"))
     refused = await refusal(
         factory.UpdateProduct(
-            pb.UpdateProductRequest(
-                product_id=product.product_id, product=change, update_mask=FieldMask(paths=[path])
-            )
+            pb.UpdateProductRequest(product_id=product.product_id, product=change, update_mask=FieldMask(paths=[path]))
         )
     )
     assert (refused.reason, refused.fields) == ("INVALID_ARGUMENT", [path])

@@ -1,0 +1,104 @@
+"""From SubmitAnchor to Factory's knowledge of it, with the worker running."""
+
+from uuid import uuid4
+
+import pytest
+
+from deploy.local.anvil import CHAIN_ID, Anvil
+from tests.rpc.anchor.conftest import Worker
+from tests.rpc.anchor.patience import eventually
+from tests.rpc.anchor.recording_factory import RecordingFactory
+from tests.rpc.calls import Client, refusal
+from tests.storage.anchor_chain.development import mine
+from voketag.anchor.v1 import anchor_pb2
+
+ROOT, OTHER_ROOT = "01" * 32, "02" * 32
+
+
+async def submit(client: Client, root: str = ROOT, size: int = 7, batch_id: str = "") -> anchor_pb2.Anchor:
+    request = anchor_pb2.SubmitAnchorRequest(batch_id=batch_id or str(uuid4()), merkle_root=root, tree_size=size)
+    answer: anchor_pb2.Anchor = await client.SubmitAnchor(request)
+    return answer
+
+
+async def get(client: Client, batch_id: str) -> anchor_pb2.Anchor:
+    answer: anchor_pb2.Anchor = await client.GetAnchor(anchor_pb2.GetAnchorRequest(batch_id=batch_id))
+    return answer
+
+
+async def test_a_submitted_root_is_confirmed_and_reported_once_deep_enough(
+    anchor: Client, worker: Worker, anvil: Anvil, recording_factory: RecordingFactory
+) -> None:
+    submitted = await submit(anchor)
+    assert submitted.state == anchor_pb2.ANCHOR_STATE_PENDING
+    assert not submitted.HasField("inclusion")
+
+    async def in_a_block() -> bool:
+        return (await get(anchor, submitted.batch_id)).inclusion.block_number > 0
+
+    async with worker():
+        await eventually(in_a_block)
+        found = await get(anchor, submitted.batch_id)
+        assert found.state == anchor_pb2.ANCHOR_STATE_SUBMITTED
+        assert recording_factory.heard == []
+        mine(anvil)
+        await eventually(lambda: bool(recording_factory.heard))
+    found = await get(anchor, submitted.batch_id)
+    assert found.state == anchor_pb2.ANCHOR_STATE_CONFIRMED
+    assert found.HasField("confirmed_at")
+    assert (found.inclusion.leaf_index, found.inclusion.tree_size, list(found.inclusion.inclusion_path)) == (0, 1, [])
+    (outcome,) = recording_factory.heard
+    assert (outcome.batch_id, outcome.merkle_root) == (submitted.batch_id, ROOT)
+    assert outcome.confirmed.chain_id == CHAIN_ID
+    assert outcome.confirmed.tx_hash == found.inclusion.tx_hash
+    assert outcome.confirmed.block_number == found.inclusion.block_number
+
+
+async def test_a_batch_has_one_root_for_ever(anchor: Client) -> None:
+    submitted = await submit(anchor)
+    assert await submit(anchor, batch_id=submitted.batch_id) == submitted
+    for root, size in ((OTHER_ROOT, 7), (ROOT, 8)):
+        refused = await refusal(submit(anchor, root, size, submitted.batch_id))
+        assert (refused.code, refused.reason) == ("ALREADY_EXISTS", "ROOT_CONFLICT")
+
+
+async def test_an_unknown_batch_has_no_anchor(anybody: Client) -> None:
+    refused = await refusal(get(anybody, str(uuid4())))
+    assert (refused.code, refused.reason) == ("NOT_FOUND", "ANCHOR_NOT_FOUND")
+
+
+async def test_a_pending_anchor_cannot_be_retried(anchor: Client) -> None:
+    submitted = await submit(anchor)
+    refused = await refusal(anchor.RetryAnchor(anchor_pb2.RetryAnchorRequest(anchor_id=submitted.anchor_id)))
+    assert (refused.code, refused.reason) == ("FAILED_PRECONDITION", "ANCHOR_STATE")
+    assert refused.metadata == {"state": "PENDING"}
+
+
+async def test_pages_of_anchors_hold_together(anchor: Client, operator: Client) -> None:
+    submitted = [(await submit(anchor)).anchor_id for _ in range(5)]
+    seen: list[str] = []
+    token = ""
+    while True:
+        page = await operator.ListAnchors(anchor_pb2.ListAnchorsRequest(page_size=2, page_token=token))
+        seen += [found.anchor_id for found in page.anchors]
+        token = page.next_page_token
+        if not token:
+            break
+    assert seen == submitted[::-1]
+
+
+@pytest.mark.parametrize("token", ["x", "WyJ4Il0", "WzFd"])
+async def test_a_made_up_page_token_is_refused(operator: Client, token: str) -> None:
+    refused = await refusal(operator.ListAnchors(anchor_pb2.ListAnchorsRequest(page_token=token)))
+    assert (refused.code, refused.reason) == ("INVALID_ARGUMENT", "INVALID_PAGE_TOKEN")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("batch_id", "7"), ("merkle_root", "AB" * 32), ("merkle_root", ""), ("tree_size", 0), ("tree_size", -1)],
+)
+async def test_a_malformed_submission_names_the_field(anchor: Client, field: str, value: object) -> None:
+    request = anchor_pb2.SubmitAnchorRequest(batch_id=str(uuid4()), merkle_root=ROOT, tree_size=1)
+    setattr(request, field, value)
+    refused = await refusal(anchor.SubmitAnchor(request))
+    assert (refused.code, refused.reason, refused.fields) == ("INVALID_ARGUMENT", "INVALID_ARGUMENT", [field])

@@ -1,0 +1,105 @@
+"""Another tenant's credentials see nothing: every method that takes an id, with an id that exists."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from services.common.caller import CallerKind, Role
+from services.common.rpc.methods import methods_of
+from tests.rpc.calls import Client, refusal, whole
+from tests.rpc.conftest import Partner, TokenKeys
+from tests.rpc.factory.conftest import IssueBatch
+from voketag.factory.v1 import factory_pb2 as pb
+
+FIRST_UNIT_ID = 1099511627776
+SERVICE = pb.DESCRIPTOR.services_by_name["FactoryService"]
+METHODS = {method.name.rpartition("/")[2]: method for method in methods_of(SERVICE)}
+IDS = ("product_id", "batch_id", "unit_id", "key_id")
+REASONS = {
+    "product_id": "PRODUCT_NOT_FOUND",
+    "batch_id": "BATCH_NOT_FOUND",
+    "unit_id": "UNIT_NOT_FOUND",
+    "key_id": "API_KEY_NOT_FOUND",
+}
+# What a request needs beside the id to be well formed.
+MORE: dict[str, dict[str, Any]] = {
+    "UpdateProduct": {"product": pb.ProductChange(name="stolen")},
+    "CreateBatch": {"quantity": 1},
+    "SetUnitState": {"state": pb.UNIT_STATE_BLOCKED},
+}
+
+
+def id_of(method: str) -> str | None:
+    fields = METHODS[method].request.DESCRIPTOR.fields_by_name
+    return next((name for name in IDS if name in fields), None)
+
+
+def for_tenants(method: str) -> bool:
+    return CallerKind.SERVICE not in METHODS[method].rule.callers
+
+
+ABOUT_ONE_THING = [name for name in METHODS if for_tenants(name) and id_of(name) and not name.startswith("List")] + [
+    "ListUnits"
+]
+LISTINGS = [name for name in METHODS if name.startswith("List") and name != "ListUnits"]
+
+
+def test_no_method_is_left_out() -> None:
+    """A method that is neither about one thing nor a listing makes something new out of nothing but its caller."""
+    services = {name for name in METHODS if not for_tenants(name)}
+    assert set(METHODS) - services - set(ABOUT_ONE_THING) - set(LISTINGS) == {"CreateProduct", "CreateApiKey"}
+
+
+@pytest.fixture
+async def ids(factory: Client, product: pb.Product, issue_batch: IssueBatch) -> dict[str, Any]:
+    key = await factory.CreateApiKey(pb.CreateApiKeyRequest(name="line 3", scopes=["products:read"]))
+    return {
+        "product_id": product.product_id,
+        "batch_id": await issue_batch(2),
+        "unit_id": FIRST_UNIT_ID,
+        "key_id": key.api_key.key_id,
+    }
+
+
+@pytest.fixture
+def strangers(factory_as: Callable[..., Client], rival: Partner, token_keys: TokenKeys) -> list[Client]:
+    """Factory, called with Rival's API key and as a person who may do everything at Rival's."""
+    person = token_keys.user(role=Role.SUPER_ADMIN, tenant_id=rival.tenant_id)
+    return [factory_as(rival.api_key), factory_as(person)]
+
+
+@pytest.mark.parametrize("method", ABOUT_ONE_THING)
+async def test_what_belongs_to_another_tenant_is_not_found(
+    ids: dict[str, Any], strangers: list[Client], method: str
+) -> None:
+    named = id_of(method)
+    assert named
+    request = METHODS[method].request(**{named: ids[named]}, **MORE.get(method, {}))
+    for stranger in strangers:
+        call = getattr(stranger, method)(request)
+        refused = await refusal(whole(call) if METHODS[method].server_streaming else call)
+        assert (refused.code, refused.reason) == ("NOT_FOUND", REASONS[named])
+
+
+@pytest.mark.parametrize("method", ABOUT_ONE_THING)
+async def test_the_same_request_reaches_its_owner(ids: dict[str, Any], factory: Client, method: str) -> None:
+    """So that the refusals above are about the tenant and nothing else."""
+    named = id_of(method)
+    assert named
+    request = METHODS[method].request(**{named: ids[named]}, **MORE.get(method, {}))
+    call = getattr(factory, method)(request)
+    if method in {"RetryBatch", "CancelBatch"}:  # nothing is left to retry or to cancel in a completed batch
+        assert (await refusal(call)).reason == "BATCH_STATE"
+    else:
+        assert await (whole(call) if METHODS[method].server_streaming else call)
+
+
+@pytest.mark.parametrize("method", LISTINGS)
+async def test_a_listing_shows_nothing_of_another_tenant(
+    ids: dict[str, Any], factory_of_rival: Client, rival: Partner, method: str
+) -> None:
+    page = await getattr(factory_of_rival, method)(METHODS[method].request())
+    shown = [item for _, items in page.ListFields() if not isinstance(items, str) for item in items]
+    own_key = rival.api_key.split("_")[1]
+    assert [item for item in shown if getattr(item, "key_id", "") != own_key] == []

@@ -1,0 +1,101 @@
+"""A partner's program that uses every method once; test_sdk_against_the_stack.py runs it with the installed wheel."""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+
+import voketag_sdk
+from voketag_sdk import BatchState, Client, Product, Unit, UnitState, UnitStateReason, errors
+
+URL = os.environ["VOKETAG_URL"]
+
+
+def products(voketag: Client) -> Product:
+    made = voketag.products.create(sku="SDK-1", name="Borealis", gtin="4006381333931", metadata={"line": "7"})
+    assert voketag.products.get(made.id) == made
+    assert made.id in [product.id for product in voketag.products.list(page_size=1)]
+    changed = voketag.products.update(made.id, name="Borealis II", metadata={})
+    assert (changed.name, changed.metadata, changed.gtin) == ("Borealis II", {}, "4006381333931")
+    return changed
+
+
+def batches(voketag: Client, product: Product) -> str:
+    batch = voketag.batches.create(
+        product.id, quantity=300, manufactured_at=date(2026, 1, 31), expires_at=date(2027, 1, 31)
+    )
+    assert (batch.state, batch.expires_at) == (BatchState.PENDING, date(2027, 1, 31))
+    batch = voketag.batches.wait(batch.id, timeout=60)
+    assert voketag.batches.get(batch.id) == batch
+    listed = voketag.batches.list(product_id=product.id, state=BatchState.COMPLETED)
+    assert batch.id in [each.id for each in listed]
+    return batch.id
+
+
+def units(voketag: Client, batch_id: str) -> Unit:
+    listed = voketag.units.list(batch_id, page_size=100).all()
+    rows = voketag.batches.rows(batch_id).all()
+    assert [row.index for row in rows] == list(range(300))
+    assert [(unit.id, unit.serial, unit.code, unit.url, unit.state) for unit in listed] == [
+        (row.unit_id, row.serial, row.code, row.url, row.state) for row in rows
+    ]
+    assert b"<svg" in voketag.batches.qr(batch_id, 0)
+    assert voketag.batches.qr(batch_id, 0, format="png").startswith(b"\x89PNG")
+    recalled = voketag.units.set_state(listed[7].id, UnitState.RECALLED, reason=UnitStateReason.QUALITY)
+    assert (recalled.state, recalled.state_reason) == (UnitState.RECALLED, UnitStateReason.QUALITY)
+    return recalled
+
+
+def refusals(voketag: Client, batch_id: str) -> None:
+    wrong_calls: list[tuple[type[errors.VokeTagError], Callable[[], object]]] = [
+        (errors.BatchNotFound, lambda: voketag.batches.get("0190a7c0-0000-7000-8000-000000000000")),
+        (errors.InvalidArgument, lambda: voketag.batches.get("no uuid")),
+        (errors.WrongBatchState, lambda: voketag.batches.cancel(batch_id)),
+        (errors.WrongBatchState, lambda: voketag.batches.retry(batch_id)),
+        (errors.MalformedCode, lambda: voketag.scan("short")),
+        (errors.UnknownCode, lambda: voketag.scan("A" * 20)),
+        (errors.UnknownCode, lambda: voketag.receipt("A" * 20)),
+    ]
+    for kind, call in wrong_calls:
+        error = refused(kind, call)
+        assert error.reason
+        assert error.request_id
+
+
+def api_keys(voketag: Client, batch_id: str) -> None:
+    new = voketag.api_keys.create(name="line 1", scopes=["batches:read"])
+    assert new.api_key.id in [key.id for key in voketag.api_keys.list()]
+    with Client(URL, api_key=new.secret) as line:
+        assert line.batches.get(batch_id).id == batch_id
+        denied = refused(errors.PermissionDenied, lambda: line.products.list().all())
+        assert denied.metadata["scope"] == "products:read"
+        successor = voketag.api_keys.rotate(new.api_key.id).api_key
+        assert voketag.api_keys.revoke(successor.id).revoked_at is not None
+        time.sleep(1)  # the platform remembers a key for half a second
+        refused(errors.Unauthenticated, lambda: line.batches.get(batch_id))
+
+
+def refused(kind: type[errors.VokeTagError], call: Callable[[], object]) -> errors.VokeTagError:
+    try:
+        call()
+    except kind as error:
+        return error
+    raise AssertionError(f"{kind.__name__} was not raised")
+
+
+def main() -> None:
+    with Client(URL, api_key=os.environ["VOKETAG_API_KEY"]) as voketag:
+        product = products(voketag)
+        batch_id = batches(voketag, product)
+        unit = units(voketag, batch_id)
+        refusals(voketag, batch_id)
+        api_keys(voketag, batch_id)
+        assert voketag.products.archive(product.id).archived
+        refused(errors.ProductArchived, lambda: voketag.batches.create(product.id, quantity=1))
+        time.sleep(1)  # Scan obeys a recall within a second
+        assert voketag.scan(unit.code).verdict is voketag_sdk.Verdict.RECALLED
+    sys.stdout.write("every method works\n")
+
+
+main()

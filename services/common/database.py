@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Self
 
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from services.common.errors import Unavailable
@@ -79,13 +80,15 @@ class Database:
 
 
 class _unavailable_when_lost:  # noqa: N801 - reads as the statement it is
-    """Translates lost connections, and nothing else: a wrong statement is a fault of ours and stays one."""
+    """Translates lost and missing connections, and nothing else: a wrong statement is a fault of ours and stays one."""
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError | TimeoutError) or (isinstance(error, DBAPIError) and _is_lost(error)):
+        if isinstance(error, OSError | TimeoutError | PoolTimeoutError) or (
+            isinstance(error, DBAPIError) and _is_lost(error)
+        ):
             raise Unavailable("the database does not answer; try again") from error
 
 

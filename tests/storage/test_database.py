@@ -50,11 +50,14 @@ async def test_a_failure_rolls_back_and_runs_nothing_that_waited(database: Datab
     async def run() -> None:
         ran.append("too late")
 
-    with pytest.raises(LookupError):
+    async def fail() -> None:
         async with database.transaction() as tx:
             tx.after_commit(run)
             await write(tx, "lost")
             raise LookupError
+
+    with pytest.raises(LookupError):
+        await fail()
     assert await notes(database) == []
     assert ran == []
 

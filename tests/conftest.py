@@ -17,6 +17,8 @@ from deploy.local.valkey import Valkey
 # Not UTC, and without whole hours: a time that forgets its zone shows.
 os.environ["TZ"] = "Asia/Kathmandu"
 time.tzset()
+# Tests start servers while gRPC's threads run. Its fork handlers, of no use before an exec, can crash the new process.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
 
 
 class DatabaseUrl(Protocol):

@@ -94,7 +94,7 @@ async def _load(address: str, batch: IssuedBatch) -> AsyncIterator[list[UUID]]:
 
 async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what it waits for is a list that fills
             await asyncio.sleep(0.01)
 
 

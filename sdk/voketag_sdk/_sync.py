@@ -11,6 +11,7 @@ that editors and type checkers see the same parameters in both clients.
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import CancelledError, Future
 from functools import wraps
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
@@ -25,33 +26,45 @@ class LoopThread:
     """An event loop in a daemon thread. A process that forks makes its clients after the fork."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="voketag-sdk", daemon=True)
+        started: Future[asyncio.AbstractEventLoop] = Future()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._until_closed(started)), name="voketag-sdk", daemon=True
+        )
         self._thread.start()
+        self._loop = started.result()
+
+    async def _until_closed(self, started: Future[asyncio.AbstractEventLoop]) -> None:
+        started.set_result(asyncio.get_running_loop())
+        await self._stop.wait()
 
     @property
     def closed(self) -> bool:
         """The loop has ended."""
-        return self._loop.is_closed()
+        return not self._thread.is_alive()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the loop and return its result; an interrupt (Ctrl-C) cancels it."""
+        """Run a coroutine in the loop and return its result; an interrupt (Ctrl-C) cancels it.
+
+        RuntimeError when the client is closed, or is closed by another thread meanwhile.
+        """
         if self.closed:
             work.close()
             raise RuntimeError("this client is closed")
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
+        except CancelledError:
+            raise RuntimeError("this client was closed in the middle of the call") from None
         except BaseException:
             future.cancel()
             raise
 
     def close(self) -> None:
-        """End the loop and its thread."""
+        """End the loop and its thread; what still runs in it is cancelled."""
         if not self.closed:
-            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join()
-            self._loop.close()
 
 
 class Items(Generic[T]):
@@ -75,7 +88,8 @@ class Items(Generic[T]):
             while (chunk := self._loop.run(following())) is not None:
                 yield chunk
         finally:
-            self._loop.run(close())
+            if not self._loop.closed:
+                self._loop.run(close())
 
     def __iter__(self) -> Iterator[T]:
         """Yield the items in order."""

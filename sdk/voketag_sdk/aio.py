@@ -1,5 +1,6 @@
 """The asynchronous client."""
 
+from os import PathLike
 from pathlib import Path
 from typing import Self
 
@@ -33,7 +34,7 @@ class AsyncClient:
         access_token: str | None = None,
         timeout: float = DEFAULT_TIMEOUT_SECONDS,
         retry: RetryPolicy | None = None,
-        ca_file: Path | None = None,
+        ca_file: str | PathLike[str] | None = None,
     ) -> None:
         """Remember where the platform is; nothing connects before the first call.
 
@@ -48,7 +49,7 @@ class AsyncClient:
             credential=api_key or access_token,
             timeout=timeout,
             retry=retry or RetryPolicy(),
-            ca_file=ca_file,
+            ca_file=Path(ca_file) if ca_file else None,
         )
         self.products = AsyncProducts(self._transport)
         self.batches = AsyncBatches(self._transport)

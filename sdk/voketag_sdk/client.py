@@ -1,7 +1,7 @@
 """The blocking client: the asynchronous one in a thread of its own (`_sync.py` says why)."""
 
 from collections.abc import Callable
-from pathlib import Path
+from os import PathLike
 from typing import Self
 
 from voketag_sdk._api_keys import AsyncApiKeys
@@ -87,7 +87,7 @@ class Client(SyncGroup[AsyncClient]):
         access_token: str | None = None,
         timeout: float = DEFAULT_TIMEOUT_SECONDS,
         retry: RetryPolicy | None = None,
-        ca_file: Path | None = None,
+        ca_file: str | PathLike[str] | None = None,
     ) -> None:
         """Remember where the platform is; parameters as for AsyncClient."""
         client = AsyncClient(

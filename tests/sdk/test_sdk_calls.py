@@ -1,6 +1,8 @@
 """Calls on a bad day: deadlines, retries, and errors that say what happened."""
 
 import asyncio
+import subprocess
+import sys
 import time
 from typing import Any
 from uuid import UUID
@@ -162,3 +164,35 @@ async def test_a_blocking_client_does_the_same(double: PlatformDouble) -> None:
 
     await asyncio.to_thread(work)
     assert len(double.seen) == 3
+
+
+async def test_closing_a_blocking_client_ends_the_calls_of_other_threads(double: PlatformDouble) -> None:
+    begun = asyncio.Event()
+
+    async def never(_: Any) -> factory_pb2.Product:
+        begun.set()
+        await asyncio.sleep(30)
+        return PRODUCT
+
+    double.script = {"GetProduct": [never]}
+    voketag = await asyncio.to_thread(Client, double.url)
+    waiting = asyncio.create_task(asyncio.to_thread(voketag.products.get, "p-1"))
+    await begun.wait()
+    await asyncio.to_thread(voketag.close)
+    with pytest.raises(RuntimeError, match="closed in the middle"):
+        await waiting
+
+
+async def test_a_client_that_is_forgotten_says_nothing_at_exit(double: PlatformDouble) -> None:
+    double.script = {"GetProduct": [PRODUCT], "ListProducts": [factory_pb2.ListProductsResponse(products=[PRODUCT])]}
+    program = """
+import sys, voketag_sdk
+voketag = voketag_sdk.Client(sys.argv[1])
+voketag.products.get("p-1")
+listing = iter(voketag.products.list())
+print(next(listing).sku)
+"""
+    command = [sys.executable, "-X", "dev", "-c", program, double.url]
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    output, _ = await process.communicate()
+    assert (process.returncode, output.decode()) == (0, "A-1\n")

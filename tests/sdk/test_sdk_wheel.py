@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from email.parser import HeaderParser
 from importlib.metadata import version
 from pathlib import Path
@@ -99,6 +100,26 @@ def test_a_version_that_is_tagged_is_the_version_that_is_installed(installed: Pa
     program = "import voketag_sdk, importlib.metadata as m; print(voketag_sdk.__version__, m.version('voketag'))"
     [line] = _run(installed, program, tmp_path)
     assert line == "0.1.0 0.1.0"
+
+
+def test_a_partner_s_type_checker_sees_the_parameters_of_both_clients(installed: Path, tmp_path: Path) -> None:
+    program = tmp_path / "partner.py"
+    program.write_text("""
+import voketag_sdk
+
+def blocking(voketag: voketag_sdk.Client) -> str:
+    voketag.products.create(sku=1, name="Aurora")
+    return voketag.batches.create("p-1", quantity=10).quantity
+
+async def asynchronous(voketag: voketag_sdk.AsyncClient) -> None:
+    await voketag.batches.wait("b-1", progres=print)
+    async for row in voketag.batches.rows("b-1"):
+        row.unit
+""")
+    command = [sys.executable, "-m", "mypy", "--strict", "--python-executable", str(installed), str(program)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    found = re.findall(r"partner.py:(\d+): error: .*\[(.*)\]", done.stdout)
+    assert found == [("5", "arg-type"), ("6", "return-value"), ("9", "call-arg"), ("11", "attr-defined")], done.stdout
 
 
 async def test_the_installed_wheel_talks_to_a_platform(installed: Path, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
         served = server.sql("SHOW data_directory")
         assert Path(served).samefile(server.data), f"port {server.port} leads to {served}, which is not ours"
         yield server
+    server.remove()  # as root the data are not under pytest's folder
 
 
 @pytest.fixture(scope="session")

@@ -9,16 +9,19 @@ from sqlalchemy import text
 
 from deploy.local.anvil import Anvil
 from services.anchor.chain import EvmChain
+from services.anchor.chain_types import TransactionReceipt
+from services.anchor.jobs import Writer
 from services.anchor.model import Anchor, AnchorState, Outcome
 from services.anchor.operations.anchors import Anchors
 from services.anchor.operations.collecting import Collecting
+from services.anchor.operations.observing import Observing
 from services.anchor.operations.reporting import Reporting
 from services.anchor.operations.sending import Sending
 from services.anchor.operations.settling import Settling
 from services.common.clock import SystemClock
 from services.common.database import Database
 from services.common.errors import Unavailable
-from tests.storage.anchor_chain.development import CEILING_WEI
+from tests.storage.anchor_chain.development import CEILING_WEI, mined
 
 
 class MovableClock:
@@ -45,16 +48,19 @@ class NoQueue:
 
 @dataclass
 class RecordingFactory:
-    """Factory as the reporter sees it: takes outcomes, unless it is away."""
+    """Factory as the reporter sees it: takes outcomes, unless it is away; its answers can be lost on their way."""
 
     heard: list[Outcome] = field(default_factory=list)
     away: bool = False
+    mute: bool = False
 
     async def report(self, outcome: Outcome) -> None:
         """Hear of an outcome."""
         if self.away:
             raise Unavailable
         self.heard.append(outcome)
+        if self.mute:
+            raise Unavailable
 
 
 class Line:
@@ -108,6 +114,18 @@ class Line:
         """Last step."""
         return Reporting(database=self.database, clock=self.clock, factory=self.factory)
 
+    @property
+    def writer(self) -> Writer:
+        """All steps but the last, as the worker takes them."""
+        return Writer(
+            collecting=self.collecting,
+            sending=self.sending,
+            settling=self.settling,
+            observing=Observing(database=self.database, clock=self.clock, chain=self.chain),
+            poll_seconds=1,
+            on_outcome=lambda: None,
+        )
+
     async def submit(self, *roots: bytes) -> list[Anchor]:
         """Submit roots, a batch each, of 1, 2, 3 ... units."""
         return [
@@ -120,6 +138,10 @@ class Line:
         await self.collecting.collect()
         await self.sending.sign()
         await self.sending.broadcast()
+
+    async def latest_mined(self) -> TransactionReceipt:
+        """Wait until the newest transaction is in a block."""
+        return await mined(self.chain, (await self.transactions())[-1].tx_hash)
 
     async def state(self, anchor: Anchor) -> AnchorState:
         """Where an anchor stands."""

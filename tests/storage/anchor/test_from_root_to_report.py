@@ -8,7 +8,6 @@ from services.anchor.chain import EvmChain
 from services.anchor.model import AnchorState
 from services.common.errors import AnchorNotFound, RootConflict, WrongAnchorState
 from tests.storage.anchor.line import Line
-from tests.storage.anchor_chain.development import mined
 from voketag_kernel.receipts import root_leaf_data
 from voketag_kernel.rfc6962 import leaf_hash, root, verify_inclusion
 
@@ -22,8 +21,8 @@ def roots(count: int) -> list[bytes]:
 async def test_many_roots_share_one_transaction_and_each_has_its_path(line: Line, chain: EvmChain) -> None:
     submitted = await line.submit(*roots(300))
     await line.send()
-    (transaction,) = await line.transactions()
-    receipt = await mined(chain, transaction.tx_hash)
+    receipt = await line.latest_mined()
+    assert [row.tx_hash for row in await line.transactions()] == [receipt.tx_hash]
     assert await line.settling.settle() == 300
     leaves = [leaf_hash(root_leaf_data(anchor.merkle_root, anchor.tree_size)) for anchor in submitted]
     assert [(event.root, event.size) for event in receipt.events] == [(root(leaves), 300)]
@@ -46,7 +45,7 @@ async def test_no_more_roots_than_the_setting_share_a_transaction(line: Line, ch
     await line.submit(*roots(3))
     for _ in range(2):
         await line.send()
-        await mined(chain, (await line.transactions())[-1].tx_hash)
+        await line.latest_mined()
         await line.settling.settle()
     sizes = await line.rows("SELECT size, state, nonce FROM anchor.anchor_trees ORDER BY created_at")
     assert [tuple(row) for row in sizes] == [(2, "CONFIRMED", 0), (1, "CONFIRMED", 1)]
@@ -55,7 +54,7 @@ async def test_no_more_roots_than_the_setting_share_a_transaction(line: Line, ch
 async def test_the_outcome_names_transaction_block_and_chain(line: Line, chain: EvmChain) -> None:
     (anchor,) = await line.submit(ROOT)
     await line.send()
-    receipt = await mined(chain, (await line.transactions())[0].tx_hash)
+    receipt = await line.latest_mined()
     await line.settling.settle()
     await line.reporting.report()
     (outcome,) = line.factory.heard
@@ -67,7 +66,7 @@ async def test_the_outcome_names_transaction_block_and_chain(line: Line, chain: 
 async def test_an_outcome_that_was_taken_is_not_reported_again(line: Line, chain: EvmChain) -> None:
     (anchor,) = await line.submit(ROOT)
     await line.send()
-    await mined(chain, (await line.transactions())[0].tx_hash)
+    await line.latest_mined()
     await line.settling.settle()
     for _ in range(3):
         await line.reporting.report()
@@ -128,7 +127,7 @@ async def test_pages_go_from_the_newest_to_the_oldest_without_gaps(line: Line) -
 async def test_a_listing_can_be_held_to_one_state(line: Line, chain: EvmChain) -> None:
     (first,) = await line.submit(ROOT)
     await line.send()
-    await mined(chain, (await line.transactions())[0].tx_hash)
+    await line.latest_mined()
     await line.settling.settle()
     (second,) = await line.submit(OTHER_ROOT)
     for state, anchor in ((AnchorState.CONFIRMED, first), (AnchorState.PENDING, second)):

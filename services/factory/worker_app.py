@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 
 from services.common.clock import SystemClock
 from services.common.database import Database
-from services.common.queue import run_worker
+from services.common.queue import Periodic, run_worker
 from services.common.rpc.channels import Peer, channel
 from services.common.tokens import ServiceTokens, TokenSigner
 from services.factory.anchor_client import AnchorClient
@@ -18,40 +19,53 @@ from services.factory.operations.batches import JOB, QUEUE_NAME
 from services.factory.operations.claims import Claims
 from services.factory.operations.issuing import Issuer
 from services.factory.operations.outbox import Publisher
+from services.factory.operations.retention import Retention
 from services.factory.settings import WorkerSettings
 
 
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What the worker does."""
+
+    batches: BatchWorker
+    retention: Retention
+
+
 @asynccontextmanager
-async def open_worker(settings: WorkerSettings) -> AsyncIterator[BatchWorker]:
+async def open_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
     """Put the worker together; its processes and connections end with the block."""
+    clock = SystemClock()
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(aclosing(Database.open(settings)))
         anchor_channel = await stack.enter_async_context(channel(settings.anchor_address))
-        signer = TokenSigner(key_file=settings.service_key, clock=SystemClock())
+        signer = TokenSigner(key_file=settings.service_key, clock=clock)
         minter = await stack.enter_async_context(
             MintingPool(processes=settings.issue_processes, keys_folder=settings.unit_keys)
         )
         anchors = AnchorClient(channel=anchor_channel, peer=Peer(name="anchor", tokens=ServiceTokens(signer)))
-        yield BatchWorker(
-            claims=Claims(database=database, lease=timedelta(seconds=settings.lease_seconds)),
-            issuer=Issuer(database=database, minter=minter),
-            submitter=Submitter(database=database, anchors=anchors),
-            publisher=Publisher(database=database),
-            at_once=settings.batches_at_once,
-            sweep_seconds=settings.sweep_seconds,
+        yield Worker(
+            batches=BatchWorker(
+                claims=Claims(database=database, lease=timedelta(seconds=settings.lease_seconds)),
+                issuer=Issuer(database=database, minter=minter),
+                submitter=Submitter(database=database, anchors=anchors),
+                publisher=Publisher(database=database),
+                at_once=settings.batches_at_once,
+                sweep_seconds=settings.sweep_seconds,
+            ),
+            retention=Retention(database=database, clock=clock),
         )
 
 
 async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
     """Work until `stop` is set."""
     async with open_worker(settings) as worker, asyncio.TaskGroup() as group:
-        group.create_task(worker.run(stop))
+        group.create_task(worker.batches.run(stop))
         group.create_task(
             run_worker(
                 url=settings.queue_url,
                 name=QUEUE_NAME,
-                jobs={JOB: worker.look},
-                periodic=(),
+                jobs={JOB: worker.batches.look},
+                periodic=[Periodic(run=worker.retention.forget_answers, seconds=60)],
                 max_jobs=10,
                 job_timeout_seconds=10,
                 stop=stop,

@@ -31,7 +31,13 @@ def a_product(tenant_id, sku: str) -> Product:
         metadata={"ключ": "značení"},
     )
     return Product(
-        product_id=uuid7(), tenant_id=tenant_id, sku=sku, details=details, archived_at=None, created_at=now, updated_at=now
+        product_id=uuid7(),
+        tenant_id=tenant_id,
+        sku=sku,
+        details=details,
+        archived_at=None,
+        created_at=now,
+        updated_at=now,
     )
 
 

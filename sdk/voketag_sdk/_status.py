@@ -63,6 +63,11 @@ _BY_CODE: dict[str, type[VokeTagError]] = {
     )
 }
 
+_OF_A_RESET = {"INTERNAL", "CANCELLED"}
+"""What gRPC makes of a stream that was reset (RST_STREAM), as a proxy does when the server behind it dies. The platform
+itself never sends a status without its reason, so that a bare one says that the connection broke.
+https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#errors"""
+
 
 def from_rpc_error(error: grpc.aio.AioRpcError, *, request_id: str) -> VokeTagError:
     """Return our error for gRPC's; `request_id` is what the call was sent with, unless the edge gave it another."""
@@ -75,7 +80,7 @@ def from_rpc_error(error: grpc.aio.AioRpcError, *, request_id: str) -> VokeTagEr
     )
     code = error.code().name
     if status is None:
-        kind = _BY_CODE.get(code, VokeTagError)
+        kind = errors.Unavailable if code in _OF_A_RESET else _BY_CODE.get(code, VokeTagError)
         return kind(error.details() or f"the call ended with {code}", request_id=request_id)
     return from_status(status, code=code, request_id=request_id)
 

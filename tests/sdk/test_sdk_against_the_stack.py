@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.stack import LocalStack
+from voketag_sdk import Client
 
 pytestmark = pytest.mark.slow
 
@@ -67,3 +68,27 @@ def test_the_readme_does_what_it_says(installed: Path, stack: LocalStack, tmp_pa
 def test_every_other_method_works_on_the_real_platform(installed: Path, stack: LocalStack, tmp_path: Path) -> None:
     program = (Path(__file__).parent / "every_method.py").read_text()
     assert run(installed, program, stack, tmp_path) == "every method works\n"
+
+
+def test_waiting_and_exporting_outlive_a_factory_that_is_killed(stack: LocalStack, tmp_path: Path) -> None:
+    kills: list[str] = []
+
+    def crash_once(where: str) -> None:
+        if where not in kills:
+            kills.append(where)
+            stack.kill("factory")
+            stack.start("factory")
+
+    reached = stack.credentials
+    with Client(reached["edge_url"], api_key=reached["partner_api_key"]) as voketag:
+        product = voketag.products.create(sku="SDK-2", name="Cumulus")
+        batch = voketag.batches.create(product.id, quantity=20_000)
+        batch = voketag.batches.wait(batch.id, progress=lambda _: crash_once("waiting"), timeout=90)
+        rows = []
+        for row in voketag.batches.rows(batch.id):
+            rows.append(row.index)
+            if row.index == 5_000:
+                crash_once("exporting")
+    assert batch.issued_count == 20_000
+    assert rows == list(range(20_000))
+    assert kills == ["waiting", "exporting"]

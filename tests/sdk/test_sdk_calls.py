@@ -41,6 +41,16 @@ async def test_a_write_survives_two_failures_as_one_and_the_same_request(
     assert UUID(request_id).version == 4
 
 
+async def test_a_reset_connection_is_tried_again_and_a_fault_of_the_platform_is_not(
+    double: PlatformDouble, client: AsyncClient
+) -> None:
+    double.script = {"GetProduct": [Refusal(grpc.StatusCode.INTERNAL), Refusal(grpc.StatusCode.CANCELLED), PRODUCT]}
+    assert (await client.products.get("p-1")).id == "p-1"
+    double.script = {"GetProduct": [Refusal(grpc.StatusCode.INTERNAL, "INTERNAL"), PRODUCT]}
+    with pytest.raises(errors.InternalError):
+        await client.products.get("p-1")
+
+
 async def test_two_calls_are_two_requests_unless_the_caller_says_otherwise(
     double: PlatformDouble, client: AsyncClient
 ) -> None:

@@ -18,6 +18,7 @@ from voketag_sdk._export import HEADER
 from voketag_sdk._transport import Transport
 
 BROKEN = Refusal(grpc.StatusCode.UNAVAILABLE)
+RESET = Refusal(grpc.StatusCode.INTERNAL)
 CUT_BY_A_PROXY = Refusal(grpc.StatusCode.DEADLINE_EXCEEDED)
 ROWS = [b"%d,%d,S%d,AAAAAAAAAAAAAAAAAAAA,https://v.example/r/A,ACTIVE\r\n" % (n, n, n) for n in range(6)]
 
@@ -120,14 +121,15 @@ async def test_an_export_is_resumed_where_it_broke(double: PlatformDouble, clien
             [chunk(HEADER, *ROWS[:2], ROWS[2][:7]), BROKEN],
             [BROKEN],
             [chunk(ROWS[2]), chunk(ROWS[3]), CUT_BY_A_PROXY],
-            [chunk(*ROWS[4:])],
+            [chunk(ROWS[4]), RESET],
+            [chunk(ROWS[5])],
         ]
     }
     path = tmp_path / "units.csv"
     path.write_text("yesterday's")
     assert await client.batches.export("b-1", path) == 6
     assert path.read_bytes() == HEADER + b"".join(ROWS)
-    assert [seen.request.first_index for seen in double.seen] == [0, 2, 2, 4]
+    assert [seen.request.first_index for seen in double.seen] == [0, 2, 2, 4, 5]
     assert names_in(tmp_path) == ["units.csv"]
 
 

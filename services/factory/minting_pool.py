@@ -41,6 +41,11 @@ class MintingPool:
         """Let running chunks end, drop those that wait, and stop the processes."""
         self._executor.shutdown(cancel_futures=True)
 
+    @property
+    def pids(self) -> list[int]:
+        """Ids of the processes that run now."""
+        return list(self._executor._processes)
+
     async def mint(self, order: ChunkOrder) -> Chunk:
         """Make one chunk. SigningKeyExhausted without the key's secret; Unavailable when a process was killed."""
         executor = self._executor

@@ -10,7 +10,7 @@ import pytest
 from deploy.local.stack import LocalStack
 from voketag_sdk import Client
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sdk against the stack")]
 
 README = Path(__file__).parents[2] / "sdk" / "README.md"
 

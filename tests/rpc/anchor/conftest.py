@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -113,18 +114,19 @@ def worker_settings(
     )
 
 
+@asynccontextmanager
+async def running(settings: WorkerSettings) -> AsyncIterator[None]:
+    """Run a worker inside the block."""
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(serve(settings, stop))
+        try:
+            yield
+        finally:
+            stop.set()
+
+
 @pytest.fixture
 def worker(worker_settings: WorkerSettings) -> Worker:
-    """A worker that runs inside `async with worker():`."""
-
-    @asynccontextmanager
-    async def running() -> AsyncIterator[None]:
-        stop = asyncio.Event()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(serve(worker_settings, stop))
-            try:
-                yield
-            finally:
-                stop.set()
-
-    return running
+    """Runs a worker: `async with worker():`."""
+    return partial(running, worker_settings)

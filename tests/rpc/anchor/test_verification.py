@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from deploy.local.anvil import CHAIN_ID, Anvil
@@ -53,7 +54,7 @@ async def confirmed(anchor: Client, worker: Worker, anvil: Anvil) -> anchor_pb2.
     async def is_(state: int) -> bool:
         nonlocal found
         found = await anchor.GetAnchor(anchor_pb2.GetAnchorRequest(batch_id=submitted.batch_id))
-        return found.state == state and found.inclusion.block_number > 0
+        return bool(found.state == state and found.inclusion.block_number > 0)
 
     async with worker():
         await eventually(lambda: is_(anchor_pb2.ANCHOR_STATE_SUBMITTED))
@@ -112,7 +113,7 @@ async def test_a_reorganised_batch_has_too_few_confirmations_and_then_no_root(
 
 
 async def test_a_database_that_names_a_foreign_transaction_is_caught(
-    anybody: Client, confirmed: anchor_pb2.Anchor, deployment: Deployment, database_url: DatabaseUrl, postgres: object
+    anybody: Client, confirmed: anchor_pb2.Anchor, deployment: Deployment, database_url: DatabaseUrl
 ) -> None:
     await _execute(
         database_url,
@@ -292,8 +293,6 @@ async def test_the_chains_status_names_what_operators_need(
 
 
 async def _execute(database_url: DatabaseUrl, statement: str, *arguments: object) -> None:
-    import asyncpg
-
     connection = await asyncpg.connect(database_url())  # type: ignore[no-untyped-call]
     try:
         await connection.execute(statement, *arguments)

@@ -1275,7 +1275,7 @@ class RotateApiKeyRequest(_message.Message):
     key_id: _builtins.str
     """The key's id."""
     overlap_seconds: _builtins.int
-    """How long the old key keeps working, in seconds, up to 30 days; 0 revokes it at once."""
+    """How long the old key keeps working, in seconds, up to 30 days; 0 revokes it like RevokeApiKey."""
     request_id: _builtins.str
     """Idempotency key, a UUID."""
     def __init__(

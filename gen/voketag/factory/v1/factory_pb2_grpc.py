@@ -284,7 +284,7 @@ class FactoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RevokeApiKey(self, request, context):
-        """Revokes an API key at once. Revoking twice is no error.
+        """Revokes an API key: every process refuses it within a second. Revoking twice is no error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -85,7 +85,7 @@ class FactoryServiceStub:
     RotateApiKey: _grpc.UnaryUnaryMultiCallable[_factory_pb2.RotateApiKeyRequest, _factory_pb2.CreateApiKeyResponse]
     """Makes a successor with the same name, scopes and expiry; the old key keeps working for overlap_seconds."""
     RevokeApiKey: _grpc.UnaryUnaryMultiCallable[_factory_pb2.RevokeApiKeyRequest, _factory_pb2.ApiKey]
-    """Revokes an API key at once. Revoking twice is no error."""
+    """Revokes an API key: every process refuses it within a second. Revoking twice is no error."""
     ReportAnchorOutcome: _grpc.UnaryUnaryMultiCallable[_factory_pb2.ReportAnchorOutcomeRequest, _empty_pb2.Empty]
     """Takes the outcome of an anchor from Anchor: at least once, idempotent."""
     GetUnitProof: _grpc.UnaryUnaryMultiCallable[_factory_pb2.GetUnitProofRequest, _factory_pb2.UnitProof]
@@ -148,7 +148,7 @@ class FactoryServiceAsyncStub(FactoryServiceStub):
     RotateApiKey: _aio.UnaryUnaryMultiCallable[_factory_pb2.RotateApiKeyRequest, _factory_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
     """Makes a successor with the same name, scopes and expiry; the old key keeps working for overlap_seconds."""
     RevokeApiKey: _aio.UnaryUnaryMultiCallable[_factory_pb2.RevokeApiKeyRequest, _factory_pb2.ApiKey]  # type: ignore[assignment]
-    """Revokes an API key at once. Revoking twice is no error."""
+    """Revokes an API key: every process refuses it within a second. Revoking twice is no error."""
     ReportAnchorOutcome: _aio.UnaryUnaryMultiCallable[_factory_pb2.ReportAnchorOutcomeRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Takes the outcome of an anchor from Anchor: at least once, idempotent."""
     GetUnitProof: _aio.UnaryUnaryMultiCallable[_factory_pb2.GetUnitProofRequest, _factory_pb2.UnitProof]  # type: ignore[assignment]
@@ -322,7 +322,7 @@ class FactoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _factory_pb2.RevokeApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_factory_pb2.ApiKey, _abc.Awaitable[_factory_pb2.ApiKey]]:
-        """Revokes an API key at once. Revoking twice is no error."""
+        """Revokes an API key: every process refuses it within a second. Revoking twice is no error."""
 
     @_abc_1.abstractmethod
     def ReportAnchorOutcome(

@@ -27,7 +27,10 @@ class Factory(Protocol):
 
 
 class Reporting:
-    """Reports outcomes. Twice is harmless: Factory takes the same outcome of a batch as often as it comes."""
+    """Reports outcomes. Twice is harmless: Factory takes the same outcome of a batch as often as it comes.
+
+    So what Factory took is noted many at a time: 10,000 batches of one transaction cost 50 commits, not 10,000.
+    """
 
     def __init__(self, *, database: Database, clock: Clock, factory: Factory) -> None:
         self._database = database
@@ -38,25 +41,29 @@ class Reporting:
         """Report what is due; return whether there may be more that is due now."""
         async with self._database.reading() as tx:
             due = await storage.due(tx, now=self._clock.now(), limit=_BATCH)
+        if not due:
+            return False
         lanes = asyncio.Semaphore(_AT_ONCE)
-        ends = await asyncio.gather(*(self._report(outcome, lanes) for outcome in due), return_exceptions=True)
-        for end in ends:
-            if end is not None:
-                raise end
+        taken = await asyncio.gather(*(self._hand_over(outcome, lanes) for outcome in due))
+        now = self._clock.now()
+        async with self._database.transaction() as tx:
+            await storage.mark_reported(tx, [outcome for outcome, ok in zip(due, taken, strict=True) if ok], now=now)
+            later = {
+                outcome: now + pause_after(outcome.attempts + 1)
+                for outcome, ok in zip(due, taken, strict=True)
+                if not ok
+            }
+            await storage.postpone(tx, later)
         return len(due) == _BATCH
 
-    async def _report(self, outcome: Outcome, lanes: asyncio.Semaphore) -> None:
+    async def _hand_over(self, outcome: Outcome, lanes: asyncio.Semaphore) -> bool:
         async with lanes:
             try:
                 await self._factory.report(outcome)
             except VokeTagError as error:
                 _log.warning("Factory did not take an outcome", batch_id=str(outcome.batch_id), error=error.message)
-                until = self._clock.now() + pause_after(outcome.attempts + 1)
-                async with self._database.transaction() as tx:
-                    await storage.postpone(tx, outcome, until=until)
-                return
-            async with self._database.transaction() as tx:
-                await storage.mark_reported(tx, outcome, now=self._clock.now())
+                return False
+            return True
 
 
 def pause_after(attempts: int) -> timedelta:

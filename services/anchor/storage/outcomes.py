@@ -1,9 +1,10 @@
 """SQL on outcomes that Factory has not acknowledged."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Update, bindparam, select, update
 
 from services.anchor.model import AnchorState, Outcome
 from services.anchor.tables import anchor_trees, anchors, transactions
@@ -44,27 +45,32 @@ async def due(tx: Transaction, *, now: datetime, limit: int) -> Sequence[Outcome
     ]
 
 
-async def mark_reported(tx: Transaction, outcome: Outcome, *, now: datetime) -> None:
-    """Note that Factory has taken this outcome. An anchor that a retry has moved on since keeps its place."""
-    await tx.connection.execute(
+async def mark_reported(tx: Transaction, taken: Sequence[Outcome], *, now: datetime) -> None:
+    """Note that Factory has taken these outcomes. An anchor that a retry has moved on since keeps its place."""
+    if taken:
+        await tx.connection.execute(_still_waiting().values(reported_at=now), [_key(outcome) for outcome in taken])
+
+
+async def postpone(tx: Transaction, later: Mapping[Outcome, datetime]) -> None:
+    """Try these again at their times."""
+    if later:
+        await tx.connection.execute(
+            _still_waiting().values(next_report_at=bindparam("until")),
+            [_key(outcome) | {"until": until} for outcome, until in later.items()],
+        )
+
+
+def _still_waiting() -> Update:
+    return (
         update(anchors)
         .where(
-            anchors.c.anchor_id == outcome.anchor_id,
-            anchors.c.state == outcome.state.name,
+            anchors.c.anchor_id == bindparam("id"),
+            anchors.c.state == bindparam("was"),
             anchors.c.next_report_at.is_not(None),
         )
-        .values(reported_at=now, report_attempts=outcome.attempts + 1)
+        .values(report_attempts=bindparam("attempts"))
     )
 
 
-async def postpone(tx: Transaction, outcome: Outcome, *, until: datetime) -> None:
-    """Try again later."""
-    await tx.connection.execute(
-        update(anchors)
-        .where(
-            anchors.c.anchor_id == outcome.anchor_id,
-            anchors.c.state == outcome.state.name,
-            anchors.c.next_report_at.is_not(None),
-        )
-        .values(next_report_at=until, report_attempts=outcome.attempts + 1)
-    )
+def _key(outcome: Outcome) -> dict[str, Any]:
+    return {"id": outcome.anchor_id, "was": outcome.state.name, "attempts": outcome.attempts + 1}

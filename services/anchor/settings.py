@@ -13,7 +13,7 @@ _GWEI = 10**9
 class ChainSettings(BaseSettings):
     """A process that talks to the chain."""
 
-    model_config = SettingsConfigDict(env_prefix="VOKETAG_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="VOKETAG_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     chain_rpc_url: str = Field(pattern="^https?://")
     """JSON-RPC URL of a node. It may hold a provider's key, so it is never logged."""

@@ -17,6 +17,8 @@ from redis.exceptions import RedisError
 
 from services.common.logs import get_logger
 
+_NUDGE_SECONDS = 1.0  # a server that hangs must not hold up the caller, whose work is committed already
+
 _log = get_logger(__name__)
 
 
@@ -35,9 +37,10 @@ class Queue:
         arq's in-progress mark expires. The lease in PostgreSQL makes a second run harmless.
         """
         try:
-            if self._pool is None:
-                self._pool = await create_pool(self._settings, default_queue_name=self._name)
-            await self._pool.enqueue_job(job, key, _queue_name=self._name)
+            async with asyncio.timeout(_NUDGE_SECONDS):
+                if self._pool is None:
+                    self._pool = await create_pool(self._settings, default_queue_name=self._name)
+                await self._pool.enqueue_job(job, key, _queue_name=self._name)
         except (RedisError, OSError) as error:
             _log.warning("nudge lost, the sweeper will find the work", job=job, key=key, error=str(error))
 

@@ -17,7 +17,7 @@ class Client:
 
     def __getattr__(self, method: str) -> Any:
         call = getattr(self._stub, method)
-        return lambda request, **more: call(request, metadata=self._metadata, timeout=20, **more)
+        return lambda request, **more: call(request, **{"metadata": self._metadata, "timeout": 20, **more})
 
 
 @dataclass(frozen=True)

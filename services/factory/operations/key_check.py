@@ -1,9 +1,9 @@
 """Holding a credential against the API keys: once a call, so at the cost of a look into a dictionary most times."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime
 
 from services.common.caller import Caller, CallerKind
@@ -42,15 +42,16 @@ class KeyCheck:
         self._used[key.key_id] = now
         return Caller(kind=CallerKind.API_KEY, subject=key.key_id, scopes=key.scopes, tenant_id=key.tenant_id)
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def noting_use(self, *, every_seconds: float) -> AsyncIterator[None]:
         """Write the keys' last use now and then while the block runs, and once more at its end."""
-        writing = asyncio.create_task(self._write_now_and_then(every_seconds))
+        stop = asyncio.Event()
+        writing = asyncio.create_task(self._write_until(stop, every_seconds))
         try:
             yield
         finally:
-            writing.cancel()
-            await self._write_use()
+            stop.set()
+            await writing
 
     async def _key(self, key_id: str) -> ApiKey | None:
         asked_at = time.monotonic()  # before the read: what is read may be old by the time that it arrives
@@ -65,13 +66,16 @@ class KeyCheck:
             self._fresh[key_id] = (asked_at + _FRESH_SECONDS, key)
         return key
 
-    async def _write_now_and_then(self, seconds: float) -> None:
-        while True:
-            await asyncio.sleep(seconds)
+    async def _write_until(self, stop: asyncio.Event, every_seconds: float) -> None:
+        while not stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), every_seconds)
             await self._write_use()
 
     async def _write_use(self) -> None:
         used, self._used = self._used, {}
+        if not used:
+            return
         try:
             async with self._database.reading() as tx:
                 for key_id, used_at in used.items():

@@ -1,6 +1,8 @@
 """The database and the queue gone: an honest answer, and work again as soon as they are back."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -25,8 +27,10 @@ def mortal_postgres(postgres: Postgres) -> Iterator[Postgres]:
 
 @pytest.fixture
 def mortal_valkey(valkey: Valkey) -> Iterator[Valkey]:
-    """Valkey that a test may kill; it runs again afterwards."""
+    """Valkey that a test may kill or pause; it runs again afterwards."""
     yield valkey
+    if valkey.pid:
+        os.kill(valkey.pid, signal.SIGCONT)
     valkey.start()
 
 
@@ -68,12 +72,19 @@ async def test_calls_in_flight_when_the_database_dies_are_unavailable_and_leave_
     assert sorted(product.sku for product in listed.products) == sorted(order.sku for order in orders)
 
 
+@pytest.mark.parametrize("trouble", ["dead", "hanging"])
 async def test_without_valkey_batches_are_ordered_and_units_suspended(
-    factory: Client, product: pb.Product, issue_batch: IssueBatch, mortal_valkey: Valkey
+    factory: Client, product: pb.Product, issue_batch: IssueBatch, mortal_valkey: Valkey, trouble: str
 ) -> None:
     await issue_batch(1)
-    mortal_valkey.kill()
-    batch = await factory.CreateBatch(pb.CreateBatchRequest(product_id=product.product_id, quantity=1))
-    assert batch.state == pb.BATCH_STATE_PENDING
-    unit = await factory.SetUnitState(pb.SetUnitStateRequest(unit_id=FIRST_UNIT_ID, state=pb.UNIT_STATE_SUSPENDED))
-    assert unit.state == pb.UNIT_STATE_SUSPENDED
+    order = pb.CreateBatchRequest(product_id=product.product_id, quantity=1)
+    change = pb.SetUnitStateRequest(unit_id=FIRST_UNIT_ID, state=pb.UNIT_STATE_SUSPENDED)
+    await factory.CreateBatch(order)  # so that there are connections to lose
+    await factory.SetUnitState(change)
+    if trouble == "dead":
+        mortal_valkey.kill()
+    else:
+        assert mortal_valkey.pid
+        os.kill(mortal_valkey.pid, signal.SIGSTOP)
+    assert (await factory.CreateBatch(order, timeout=5)).state == pb.BATCH_STATE_PENDING
+    assert (await factory.SetUnitState(change, timeout=5)).state == pb.UNIT_STATE_SUSPENDED

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+import grpc
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -116,9 +117,8 @@ async def call(client: Client, method: str, request: dict[str, Any]) -> Any:
 async def test_bad_input_is_refused_with_the_field_that_is_wrong(factory: Client) -> None:
     for method, request, field in BAD:
         refused = await refusal(call(factory, method, request))
-        named = (refused.code, refused.reason, refused.fields)
-        assert named == ("INVALID_ARGUMENT", "INVALID_ARGUMENT", [field]) or field in refused.fields, (method, request)
-        assert refused.code == "INVALID_ARGUMENT", (method, request, refused)
+        assert (refused.code, refused.reason) == ("INVALID_ARGUMENT", "INVALID_ARGUMENT"), (method, request)
+        assert field in refused.fields, (method, request)
 
 
 async def test_ids_that_nothing_has_are_not_found(factory: Client) -> None:
@@ -137,9 +137,23 @@ TOKENS = [
     "VKT_0000000000000000_" + "A" * 43,
     "eyJhbGciOiJub25lIn0.e30.",
     "a.b.c",
-    "é",
     "x" * 4000,
 ]
+
+
+async def test_a_key_may_also_come_as_x_api_key(factory_as: Callable[..., Client], acme: Partner) -> None:
+    nobody = factory_as()
+    await nobody.ListProducts(pb.ListProductsRequest(), metadata=(("x-api-key", acme.api_key),))
+    refused = await refusal(nobody.ListProducts(pb.ListProductsRequest(), metadata=(("x-api-key", "vkt_x"),)))
+    assert refused.code == "UNAUTHENTICATED"
+
+
+@pytest.mark.parametrize("raw", [b"\xff\xff", b"\x0a\x02\xc3\x28", b"\x0a\xff\xff\xff\xff\x0f"])
+async def test_bytes_that_are_no_message_are_bad_input(factory_server: str, acme: Partner, raw: bytes) -> None:
+    async with grpc.aio.insecure_channel(factory_server) as channel:
+        call = channel.unary_unary("/voketag.factory.v1.FactoryService/CreateProduct")
+        refused = await refusal(call(raw, metadata=(("authorization", f"Bearer {acme.api_key}"),)))
+    assert (refused.code, refused.reason) == ("INVALID_ARGUMENT", "INVALID_ARGUMENT")
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -149,8 +163,6 @@ async def test_no_method_answers_without_credentials_that_hold(
     tampered = acme.api_key[:-1] + ("A" if acme.api_key[-1] != "A" else "B")
     expired = token_keys.user(role=Role.ADMIN, tenant_id=acme.tenant_id, lifetime=timedelta(seconds=-60))
     for credential in [*TOKENS, tampered, acme.api_key[:-1], acme.api_key + "A", expired]:
-        if not credential.isascii():
-            continue
         refused = await refusal(call(factory_as(credential), method, {}))
         assert (refused.code, refused.reason) == ("UNAUTHENTICATED", "UNAUTHENTICATED"), credential
 

@@ -7,15 +7,16 @@ from uuid import uuid4
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from services.common.errors import InvalidArgument
 from services.common.logs import get_logger
 from services.common.rpc.call import Call
 from services.common.rpc.methods import Method, methods_of
 from services.common.rpc.pipeline import Interceptor, Pipeline, Refused
-from services.common.rpc.status import DETAILS_KEY, grpc_code
+from services.common.rpc.status import DETAILS_KEY, grpc_code, to_status
 from services.common.settings import ServerSettings
 
 CLIENT_ADDRESS_HEADER = "x-client-address"
@@ -87,19 +88,23 @@ def _handler(pipeline: Pipeline) -> "grpc.RpcMethodHandler[Any, Any]":
     behaviour = _streaming(pipeline) if method.server_streaming else _unary(pipeline)
     return make(
         behaviour,
-        request_deserializer=_decoder(method),
+        request_deserializer=None,  # grpc would answer a message that does not parse as a fault of ours
         response_serializer=method.response.SerializeToString,
     )
 
 
-def _decoder(method: Method) -> Callable[[bytes], Message]:
-    return method.request.FromString
+def _decode(method: Method, raw: bytes) -> Message:
+    try:
+        return method.request.FromString(raw)
+    except DecodeError as error:
+        name = method.request.DESCRIPTOR.full_name
+        raise Refused(to_status(InvalidArgument(f"not a message of type {name}, with UTF-8 in its texts"))) from error
 
 
-def _unary(pipeline: Pipeline) -> Callable[[Message, Any], Awaitable[Message | None]]:
-    async def behaviour(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Message | None:
+def _unary(pipeline: Pipeline) -> Callable[[bytes, Any], Awaitable[Message | None]]:
+    async def behaviour(raw: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Message | None:
         try:
-            return await pipeline.unary(request, _call(pipeline.method, context))
+            return await pipeline.unary(_decode(pipeline.method, raw), _call(pipeline.method, context))
         except Refused as refused:
             await _abort(context, refused)
             return None
@@ -107,10 +112,10 @@ def _unary(pipeline: Pipeline) -> Callable[[Message, Any], Awaitable[Message | N
     return behaviour
 
 
-def _streaming(pipeline: Pipeline) -> Callable[[Message, Any], AsyncIterator[Message]]:
-    async def behaviour(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Message]:
+def _streaming(pipeline: Pipeline) -> Callable[[bytes, Any], AsyncIterator[Message]]:
+    async def behaviour(raw: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Message]:
         try:
-            async for answer in pipeline.stream(request, _call(pipeline.method, context)):
+            async for answer in pipeline.stream(_decode(pipeline.method, raw), _call(pipeline.method, context)):
                 yield answer
         except Refused as refused:
             await _abort(context, refused)

@@ -1,0 +1,218 @@
+"""The edge as clients meet it: REST and gRPC on one port, and errors in one form, also where Envoy itself refuses."""
+
+import json
+import re
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from deploy.local.stack import LocalStack
+from tests.e2e.conftest import MakeStack
+from voketag.admin.v1 import admin_pb2, admin_pb2_grpc
+from voketag.factory.v1 import factory_pb2, factory_pb2_grpc
+from voketag.scan.v1 import scan_pb2, scan_pb2_grpc
+
+UNKNOWN_CODE = "A" * 20
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status, headers and body of a REST call."""
+
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+    @property
+    def reason(self) -> str:
+        """The reason of the one ErrorInfo that every error has."""
+        infos = [detail for detail in self.body["details"] if detail["@type"].endswith("google.rpc.ErrorInfo")]
+        assert [info["domain"] for info in infos] == ["voketag"]
+        return str(infos[0]["reason"])
+
+
+class Rest:
+    """REST through the edge."""
+
+    def __init__(self, edge_url: str) -> None:
+        self._edge_url = edge_url
+
+    def __call__(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
+        request = urllib.request.Request(self._edge_url + path, body, headers, method=method)  # noqa: S310 - loopback
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - loopback
+                return _answer(answer.status, answer.headers, answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return _answer(error.code, error.headers, error.read())
+
+
+@pytest.fixture
+def rest(stack: LocalStack) -> Rest:
+    return Rest(stack.credentials["edge_url"])
+
+
+@pytest.fixture
+def channel(stack: LocalStack) -> Iterator[grpc.Channel]:
+    with grpc.insecure_channel(stack.credentials["edge_url"].removeprefix("http://")) as opened:
+        yield opened
+
+
+def test_json_keeps_the_contracts_names_and_prints_zero_values(rest: Rest, stack: LocalStack) -> None:
+    key = stack.credentials["partner_api_key"]
+    answer = rest("GET", "/v1/products", authorization=f"Bearer {key}")
+    assert answer.status == 200
+    assert {"products", "next_page_token"} <= set(answer.body)
+
+
+def test_an_error_of_a_service_keeps_its_details_over_rest(rest: Rest) -> None:
+    answer = rest("GET", f"/v1/scan/{UNKNOWN_CODE}")
+    assert (answer.status, answer.body["code"], answer.reason) == (404, 5, "UNKNOWN_CODE")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "expected"),
+    [
+        ("GET", "/v1/nothing-here", None, (404, 5, "METHOD_NOT_FOUND")),
+        ("PUT", "/v1/scan", b"{}", (404, 5, "METHOD_NOT_FOUND")),
+        ("GET", "/voketag.scan.v1.ScanService/Scan", None, (404, 5, "METHOD_NOT_FOUND")),
+        ("GET", f"/v1/scan?code={UNKNOWN_CODE}&surprise=1", None, (400, 3, "INVALID_ARGUMENT")),
+        ("POST", "/v1/scan", b'{"code": ', (400, 3, "INVALID_ARGUMENT")),
+        ("POST", "/v1/scan", b'{"code": {"a": 1}}', (400, 3, "INVALID_ARGUMENT")),
+        ("POST", "/v1/scan", b"[]", (400, 3, "INVALID_ARGUMENT")),
+        ("POST", "/v1/scan", b'{"code": "%s"}' % (b"A" * 12_000_000), (413, 8, "REQUEST_TOO_LARGE")),
+        ("GET", "/v1/scan/%F0%9F", None, (400, 3, "INVALID_ARGUMENT")),
+        ("GET", "/v1/scan/a%2Fb", None, (400, 3, "MALFORMED_CODE")),
+        ("POST", "/v1/scan", b"", (400, 3, "MALFORMED_CODE")),
+        ("GET", "/v1/products", None, (401, 16, "UNAUTHENTICATED")),
+        ("GET", "/v1/products?page_size=many", None, (400, 3, "INVALID_ARGUMENT")),
+    ],
+)
+def test_what_the_edge_refuses_has_the_contracts_form(
+    rest: Rest, method: str, path: str, body: bytes | None, expected: tuple[int, int, str]
+) -> None:
+    answer = rest(method, path, body, **{"content-type": "application/json"})
+    assert (answer.status, answer.body["code"], answer.reason) == expected
+    assert answer.body["message"]
+    assert answer.headers["content-type"] == "application/json"
+
+
+def test_headers_beyond_the_limit_are_refused(rest: Rest) -> None:
+    answer = rest("GET", "/v1/health", **{"x-much": "a" * 40_000})
+    assert (answer.status, answer.reason) == (431, "REQUEST_TOO_LARGE")
+
+
+def test_a_shared_link_to_the_page_may_carry_any_query(rest: Rest) -> None:
+    answer = rest("GET", f"/r/{UNKNOWN_CODE}?utm_source=chat&fbclid=1", accept="text/html")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "<html" in answer.body
+
+
+def test_grpc_and_health_pass_on_the_same_port(channel: grpc.Channel) -> None:
+    assert scan_pb2_grpc.ScanServiceStub(channel).Health(scan_pb2.HealthRequest(), timeout=5).status == "ok"
+    check = channel.unary_unary(
+        "/grpc.health.v1.Health/Check",
+        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+        response_deserializer=health_pb2.HealthCheckResponse.FromString,
+    )
+    assert check(health_pb2.HealthCheckRequest(), timeout=5).status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_reflection_answers_for_all_four_services(channel: grpc.Channel) -> None:
+    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    answer = next(iter(stub.ServerReflectionInfo(iter([request]), timeout=5)))
+    names = {service.name for service in answer.list_services_response.service}
+    assert {f"voketag.{room.lower()}.v1.{room}Service" for room in ("Scan", "Factory", "Admin", "Anchor")} <= names
+
+
+def test_a_method_that_no_service_has_is_unimplemented_over_grpc(channel: grpc.Channel) -> None:
+    call = channel.unary_unary("/voketag.nothing.v1.NothingService/Nothing")
+    with pytest.raises(grpc.RpcError) as refused:
+        call(b"", timeout=5)
+    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert _reason(refused.value) == "METHOD_NOT_FOUND"
+
+
+def test_the_request_id_of_the_client_comes_back(rest: Rest) -> None:
+    assert rest("GET", "/v1/health", **{"x-request-id": "mine-0001"}).headers["x-request-id"] == "mine-0001"
+    assert re.fullmatch(r"[0-9a-f-]{36}", rest("GET", "/v1/health").headers["x-request-id"])
+
+
+def test_the_access_log_has_the_address_behind_one_trusted_hop_and_no_codes(rest: Rest, stack: LocalStack) -> None:
+    headers = {"x-forwarded-for": "6.6.6.6, 203.0.113.9", "x-client-address": "6.6.6.6", "x-request-id": "hop-test"}
+    rest("GET", f"/v1/scan/{UNKNOWN_CODE}", **headers)
+    line = _access_log_line(stack, "hop-test")
+    assert line["client_address"] == "203.0.113.9"
+    assert (line["method"], line["status"]) == ("/voketag.scan.v1.ScanService/Scan", 404)
+    assert UNKNOWN_CODE not in json.dumps(line)
+
+
+@pytest.mark.slow
+def test_a_room_that_is_down_is_unavailable_and_comes_back(make_stack: MakeStack) -> None:
+    stack = make_stack()
+    rest = Rest(stack.credentials["edge_url"])
+    login = json.dumps({"email": "nobody@example.com", "password": "not this one"}).encode()
+    stack.kill("admin")
+    answer = rest("POST", "/v1/admin/auth/login", login)
+    assert (answer.status, answer.body["code"], answer.reason) == (503, 14, "UNAVAILABLE")
+    assert {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1s"} in answer.body["details"]
+    with grpc.insecure_channel(stack.credentials["edge_url"].removeprefix("http://")) as channel:
+        with pytest.raises(grpc.RpcError) as refused:
+            admin_pb2_grpc.AdminServiceStub(channel).Login(admin_pb2.LoginRequest(), timeout=5)
+        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert _reason(refused.value) == "UNAVAILABLE"
+    stack.start("admin")
+    _wait_until_status(lambda: rest("POST", "/v1/admin/auth/login", login), 401)
+
+    stack.kill("scan-1")
+    assert [rest("GET", "/v1/health").status for _ in range(20)] == [200] * 20, "the other scan process takes over"
+
+
+def test_a_stream_passes_and_a_partners_key_is_needed(channel: grpc.Channel) -> None:
+    watch = factory_pb2_grpc.FactoryServiceStub(channel).WatchBatch(factory_pb2.WatchBatchRequest(), timeout=5)
+    with pytest.raises(grpc.RpcError) as refused:
+        next(iter(watch))
+    assert _reason(refused.value) == "UNAUTHENTICATED"
+
+
+def _answer(status: int, headers: Any, body: bytes) -> Answer:
+    lowered = {name.lower(): value for name, value in headers.items()}
+    text = body.decode()
+    is_json = lowered.get("content-type", "").startswith("application/json")
+    return Answer(status, lowered, json.loads(text) if is_json else text)
+
+
+def _reason(error: grpc.RpcError) -> str:
+    trailers = dict(error.trailing_metadata())  # type: ignore[attr-defined]
+    status = status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
+    info = error_details_pb2.ErrorInfo()
+    assert [detail.Unpack(info) for detail in status.details].count(True) == 1
+    return str(info.reason)
+
+
+def _access_log_line(stack: LocalStack, request_id: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 15  # Envoy writes its log out every ten seconds
+    while time.monotonic() < deadline:
+        for line in (stack.logs / "access.log").read_text().splitlines():
+            entry: dict[str, Any] = json.loads(line)
+            if entry["request_id"] == request_id:
+                return entry
+        time.sleep(0.2)
+    raise AssertionError(f"no line of {request_id} in the access log")
+
+
+def _wait_until_status(call: Any, status: int) -> None:
+    deadline = time.monotonic() + 10
+    while (answer := call()).status != status:
+        assert time.monotonic() < deadline, answer
+        time.sleep(0.1)

@@ -111,7 +111,7 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """An anchor tree. `sender` and `nonce` come with its first transaction and then never change.
+    """An anchor tree. `sender` and `nonce` come with its first transaction, to one contract, and then never change.
 
     `mined` means that one of its transactions was in a block when we last looked.
     """
@@ -120,7 +120,6 @@ class Tree:
     root: bytes
     size: int
     chain_id: int
-    contract: str
     sender: str | None = None
     nonce: int | None = None
     mined: bool = False

@@ -40,8 +40,9 @@ anchor_trees = Table(
     Column("size", Integer, nullable=False),
     Column("state", Text, nullable=False),
     Column("chain_id", BigInteger, nullable=False),
-    Column("contract", Text, nullable=False),
-    # A tree has one nonce for life. Every transaction for it uses that nonce, so at most one of them is ever mined.
+    # A tree has one contract, one sender and one nonce for life, from its first transaction on. Every transaction for
+    # it uses that nonce, so at most one of them is ever mined.
+    Column("contract", Text),
     Column("sender", Text),
     Column("nonce", BigInteger),
     # The transaction that anchors it: the newest attempt, from a block on the one in the block.

@@ -68,7 +68,6 @@ async def open_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
                     database=database,
                     clock=clock,
                     chain_id=chain.chain_id,
-                    contract=chain.contract_address,
                     max_roots=settings.max_roots_per_transaction,
                     aggregation_seconds=settings.aggregation_seconds,
                 ),

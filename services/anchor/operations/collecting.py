@@ -8,7 +8,7 @@ from services.common.ids import uuid7
 
 
 class Collecting:
-    """Makes trees for one chain and contract."""
+    """Makes trees for one chain."""
 
     def __init__(
         self,
@@ -16,14 +16,12 @@ class Collecting:
         database: Database,
         clock: Clock,
         chain_id: int,
-        contract: str,
         max_roots: int,
         aggregation_seconds: float,
     ) -> None:
         self._database = database
         self._clock = clock
         self._chain_id = chain_id
-        self._contract = contract
         self._max_roots = max_roots
         self._aggregation_seconds = aggregation_seconds
 
@@ -49,9 +47,7 @@ class Collecting:
             if not taken:
                 return 0
             built = build_tree([leaf for _, leaf in taken])
-            tree = Tree(
-                tree_id=uuid7(), root=built.root, size=len(taken), chain_id=self._chain_id, contract=self._contract
-            )
+            tree = Tree(tree_id=uuid7(), root=built.root, size=len(taken), chain_id=self._chain_id)
             ids = [anchor_id for anchor_id, _ in taken]
             await trees.insert_tree(tx, tree, built, ids, now=self._clock.now())
         return len(taken)

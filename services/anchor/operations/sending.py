@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from services.anchor import metrics
 from services.anchor.chain_types import Broadcast, Chain, Fees
-from services.anchor.model import Attempt, TransactionState, Tree, TreeState
+from services.anchor.model import Attempt, TransactionState, Tree
 from services.anchor.storage import transactions, trees
 from services.anchor.transactions import replacement_fees
 from services.common.clock import Clock
@@ -48,7 +48,10 @@ class Sending:
         fees = await self._chain.suggest_fees()
         signed = await self._chain.sign_anchor([tree.sized_root], nonce=nonce, fees=fees)
         async with self._database.transaction() as tx:
-            if not await trees.give_nonce(tx, tree.tree_id, sender=self._chain.sender, nonce=nonce):
+            given = await trees.give_nonce(
+                tx, tree.tree_id, contract=self._chain.contract_address, sender=self._chain.sender, nonce=nonce
+            )
+            if not given:
                 return False
             await transactions.insert_signed(tx, tree.tree_id, signed, now=self._clock.now())
         metrics.transactions.labels("signed").inc()
@@ -65,8 +68,8 @@ class Sending:
     async def _open_trees(self) -> tuple[Sequence[Tree], Sequence[Tree]]:
         """Return the trees without a transaction, and those whose transaction is not settled."""
         async with self._database.reading() as tx:
-            collected = await trees.trees_in(tx, TreeState.COLLECTED, chain_id=self._chain.chain_id)
-            submitted = await trees.trees_in(tx, TreeState.SUBMITTED, chain_id=self._chain.chain_id)
+            collected = await trees.collected(tx, chain_id=self._chain.chain_id)
+            submitted = await trees.submitted(tx, chain_id=self._chain.chain_id, contract=self._chain.contract_address)
         return collected, submitted
 
     async def _broadcast(self, tree: Tree) -> None:

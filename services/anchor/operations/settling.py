@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from services.anchor import metrics
 from services.anchor.chain_types import AnchoredEvent, Chain, Head, TransactionReceipt
-from services.anchor.model import Attempt, TransactionState, Tree, TreeState
+from services.anchor.model import Attempt, TransactionState, Tree
 from services.anchor.storage import transactions, trees
 from services.common.clock import Clock
 from services.common.database import Database
@@ -25,7 +25,7 @@ class Settling:
     async def settle(self) -> int:
         """Look at every tree that is under way; return how many anchors came to an outcome."""
         async with self._database.reading() as tx:
-            submitted = await trees.trees_in(tx, TreeState.SUBMITTED, chain_id=self._chain.chain_id)
+            submitted = await trees.submitted(tx, chain_id=self._chain.chain_id, contract=self._chain.contract_address)
         if not submitted:
             return 0
         head = await self._chain.head()  # before the receipts, so that depth is never overstated

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 from asyncpg.exceptions import PostgresError
+from asyncpg.exceptions._base import InterfaceError
 
 from services.common.logs import get_logger
 
@@ -23,17 +24,25 @@ async def nonce_ownership(database_url: str) -> AsyncIterator[asyncio.Event | No
 
     A database that does not answer is no owner either.
     """
+    lost = asyncio.Event()
+    connection = await _try_lock(database_url, lost)
+    try:
+        yield None if connection is None else lost
+    finally:
+        if connection is not None:
+            # The end of the session frees the lock; a polite goodbye may hang on a server that is gone.
+            connection.terminate()  # type: ignore[no-untyped-call]
+
+
+async def _try_lock(database_url: str, lost: asyncio.Event) -> "asyncpg.Connection | None":
+    connection = None
+    owned = False
     try:
         connection = await asyncpg.connect(database_url, timeout=5)  # type: ignore[no-untyped-call]
-    except (OSError, TimeoutError, PostgresError) as error:
+        connection.add_termination_listener(lambda _: lost.set())
+        owned = await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK, timeout=5)
+    except (OSError, TimeoutError, PostgresError, InterfaceError) as error:
         _log.warning("the database does not answer", error=str(error))
-        yield None
-        return
-    lost = asyncio.Event()
-    connection.add_termination_listener(lambda _: lost.set())
-    try:
-        owned = await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK)
-        yield lost if owned else None
-    finally:
-        # The end of the session frees the lock; a polite goodbye may hang on a server that is gone.
+    if connection is not None and not owned:
         connection.terminate()
+    return connection if owned else None

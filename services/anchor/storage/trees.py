@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Update, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, Update, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from services.anchor.model import AnchorState, BuiltTree, Leaf, TransactionState, Tree, TreeState
@@ -51,7 +51,6 @@ async def insert_tree(
             size=tree.size,
             state=TreeState.COLLECTED.name,
             chain_id=tree.chain_id,
-            contract=tree.contract,
             created_at=now,
         )
     )
@@ -67,13 +66,29 @@ async def insert_tree(
     await tx.connection.execute(place, rows)
 
 
-async def trees_in(tx: Transaction, state: TreeState, *, chain_id: int) -> Sequence[Tree]:
-    """Return the unsettled trees of a chain in a state, oldest first."""
+async def collected(tx: Transaction, *, chain_id: int) -> Sequence[Tree]:
+    """Return the trees of a chain that nothing is signed for, oldest first."""
+    return await _unsettled(tx, chain_id, TreeState.COLLECTED)
+
+
+async def submitted(tx: Transaction, *, chain_id: int, contract: str) -> Sequence[Tree]:
+    """Return the trees under way to a contract, oldest first. Those of a former contract stay as they are: what became
+    of them is not to be read from this one.
+    """
+    return await _unsettled(tx, chain_id, TreeState.SUBMITTED, anchor_trees.c.contract == contract)
+
+
+async def _unsettled(
+    tx: Transaction, chain_id: int, state: TreeState, *conditions: ColumnElement[bool]
+) -> Sequence[Tree]:
     query = (
         select(anchor_trees, transactions.c.state.label("transaction_state"))
         .select_from(anchor_trees.outerjoin(transactions, anchor_trees.c.tx_hash == transactions.c.tx_hash))
         .where(
-            anchor_trees.c.settled_at.is_(None), anchor_trees.c.state == state.name, anchor_trees.c.chain_id == chain_id
+            anchor_trees.c.settled_at.is_(None),
+            anchor_trees.c.state == state.name,
+            anchor_trees.c.chain_id == chain_id,
+            *conditions,
         )
         .order_by(anchor_trees.c.created_at, anchor_trees.c.tree_id)
     )
@@ -89,12 +104,14 @@ async def highest_nonce(tx: Transaction, *, chain_id: int, sender: str) -> int |
     return highest
 
 
-async def give_nonce(tx: Transaction, tree_id: UUID, *, sender: str, nonce: int) -> bool:
+async def give_nonce(tx: Transaction, tree_id: UUID, *, contract: str, sender: str, nonce: int) -> bool:
     """COLLECTED -> SUBMITTED with its nonce for life, anchors too; return False when it has one already.
 
     ConcurrentUpdate when another tree has the nonce.
     """
-    change = _change(tree_id, TreeState.COLLECTED, TreeState.SUBMITTED).values(sender=sender, nonce=nonce)
+    change = _change(tree_id, TreeState.COLLECTED, TreeState.SUBMITTED).values(
+        contract=contract, sender=sender, nonce=nonce
+    )
     try:
         given = await tx.connection.execute(change)
     except IntegrityError as error:  # a worker that had not noticed yet that it is no longer the owner
@@ -149,7 +166,6 @@ def _tree(row: Row[Any]) -> Tree:
         root=row.root,
         size=row.size,
         chain_id=row.chain_id,
-        contract=row.contract,
         sender=row.sender,
         nonce=row.nonce,
         mined=row.transaction_state == TransactionState.MINED.name,

@@ -22,7 +22,7 @@ _TABLES = (
         size INTEGER NOT NULL,
         state TEXT NOT NULL,
         chain_id BIGINT NOT NULL,
-        contract TEXT NOT NULL,
+        contract TEXT,
         sender TEXT,
         nonce BIGINT,
         tx_hash TEXT,

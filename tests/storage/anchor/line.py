@@ -88,7 +88,6 @@ class Line:
             database=self.database,
             clock=self.clock,
             chain_id=self.chain.chain_id,
-            contract=self.chain.contract_address,
             max_roots=self.max_roots,
             aggregation_seconds=1,
         )

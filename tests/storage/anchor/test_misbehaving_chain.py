@@ -6,11 +6,12 @@ from deploy.local.anvil import Anvil
 from services.anchor.chain import EvmChain
 from services.anchor.chain_errors import FeeAboveCeiling
 from services.anchor.chain_types import Fees, SizedRoot
+from services.anchor.contract.deploy import deploy
 from services.anchor.model import AnchorState
 from services.anchor.signer import FileSigner
 from services.anchor.transactions import encode_call, sign
 from tests.storage.anchor.line import Line
-from tests.storage.anchor_chain.development import GWEI, WRITER, hold_blocks, mine, mined
+from tests.storage.anchor_chain.development import GWEI, WRITER, OpenChain, hold_blocks, mine, mined
 
 ROOT, OTHER_ROOT = b"\x01" * 32, b"\x02" * 32
 
@@ -300,3 +301,28 @@ async def test_what_comes_while_a_transaction_is_on_its_way_shares_the_next_one(
     await line.writer.look()
     sizes = await line.rows("SELECT size FROM anchor.anchor_trees ORDER BY created_at")
     assert [row.size for row in sizes] == [1, 3]
+
+
+async def test_roots_on_their_way_to_a_former_contract_are_left_alone(
+    line: Line, chain: EvmChain, owner: FileSigner, writer: FileSigner, open_chain: OpenChain
+) -> None:
+    line.confirmations = 3
+    (before,) = await line.submit(ROOT)
+    await line.send()
+    await line.latest_mined()
+    await line.settling.settle()
+    deployed = await deploy(node=chain, signer=owner, writer=WRITER.address)
+    line.chain = await open_chain(line.anvil.url, deployed.contract_address, writer)
+    (after,) = await line.submit(OTHER_ROOT)
+    await line.send()
+    await line.latest_mined()
+    for _ in range(2):
+        mine(line.anvil)
+    assert await line.settling.settle() == 1
+    assert await line.state(before) is AnchorState.SUBMITTED
+    found = await line.anchors.get(after.batch_id)
+    assert found.inclusion is not None
+    assert (found.state, found.inclusion.contract) == (AnchorState.CONFIRMED, deployed.contract_address)
+    line.chain = chain
+    assert await line.settling.settle() == 1
+    assert await line.state(before) is AnchorState.CONFIRMED

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from services.common.errors import FailedPrecondition
 from services.factory.model.batches import Batch
 from services.factory.model.serials import serial_prefix
 
@@ -32,15 +31,6 @@ class FactsSource:
     product_name: str
     sku: str
     gtin: str
-
-
-class NumbersTaken(FailedPrecondition):
-    """Units with the batch's numbers exist: the signing key's counter was set back, by restoring a backup perhaps."""
-
-    reason = "SIGNING_KEY_EXHAUSTED"
-
-    def __init__(self) -> None:
-        super().__init__("the batch's numbers are taken by other units; the operator must repair the key's counter")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from asyncpg.exceptions import InterfaceError, PostgresError, UniqueViolationErr
 from sqlalchemy import func, null, or_, select, update
 
 from services.common.database import Transaction
-from services.common.errors import Unavailable
+from services.common.errors import SigningKeyExhausted, Unavailable
 from services.factory.model.batches import OPEN, BatchState
-from services.factory.model.issuing import Claim, FactsSource, NumbersTaken
+from services.factory.model.issuing import Claim, FactsSource
 from services.factory.storage.batches import to_batch
 from services.factory.tables import batches, products, tenants
 
@@ -91,7 +91,10 @@ async def copy_units(tx: Transaction, rows: bytes) -> None:
             "units", schema_name="factory", columns=UNIT_COLUMNS, source=_once(rows), format="binary"
         )
     except UniqueViolationError as error:
-        raise NumbersTaken from error
+        # The signing key's counter was set back, by restoring a backup perhaps.
+        raise SigningKeyExhausted(
+            "the batch's numbers are taken by other units; the operator must repair the key's counter"
+        ) from error
     except PostgresError as error:
         if str(getattr(error, "sqlstate", "")).startswith(_LOST_SQLSTATE_CLASSES):
             raise Unavailable("the database does not answer; try again") from error

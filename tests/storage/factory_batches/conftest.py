@@ -99,9 +99,7 @@ async def shop(
 ) -> AsyncIterator[Shop]:
     """A tenant with a product."""
     clock = SystemClock()
-    await ensure_signing_keys(
-        database=factory_database, clock=clock, keys=unit_keys.load(keys_folder), active=KEY_ID
-    )
+    await ensure_signing_keys(database=factory_database, clock=clock, keys=unit_keys.load(keys_folder), active=KEY_ID)
     tenant = await create_tenant(
         database=factory_database, clock=clock, name="Acme", verification_base_url="https://v.example"
     )

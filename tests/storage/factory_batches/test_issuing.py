@@ -66,7 +66,7 @@ async def test_the_facts_are_frozen_when_issuing_begins(shop: Shop) -> None:
 
 
 async def test_a_batch_that_crosses_a_partitions_border_is_whole(shop: Shop, sql) -> None:
-    sql(f"UPDATE factory.signing_keys SET next_number = {(1 << 24) - 100}")
+    sql(f"UPDATE factory.signing_keys SET next_number = {(1 << 24) - 100}")  # noqa: S608 - our own value
     batch = await shop.issued(300)
     units = stored_units(sql, batch)
     assert len(units.ids) == 300

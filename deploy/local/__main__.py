@@ -27,9 +27,9 @@ def up(arguments: argparse.Namespace) -> None:
     ports = free_ports(processes) if arguments.free_ports else usual_ports(processes)
     data_dir.mkdir(parents=True, exist_ok=True)
     ready = _go_to_background(data_dir / "supervisor.log") if arguments.detach else lambda: None
+    stack = LocalStack(data_dir, ports=ports, scan_processes=processes, say=_say)
     with stopped_by_signals():
         try:
-            stack = LocalStack(data_dir, ports=ports, scan_processes=processes, say=_say)
             with stack:
                 print(f"\nthe stack is up at {stack.credentials['edge_url']}")
                 print(f"keys and addresses: {stack.credentials_file}\nlogs: {stack.logs}")
@@ -39,6 +39,8 @@ def up(arguments: argparse.Namespace) -> None:
                 supervise(stack)
         except Stopped as stopped:
             _say(f"stopped by {stopped}")
+        finally:
+            stack.down()
 
 
 def down(arguments: argparse.Namespace) -> None:

@@ -154,7 +154,7 @@ def _folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="voketag-demo-"))
     folder.chmod(0o711)  # as root, PostgreSQL runs as another user, who must get through; the secrets are closed anyway
     yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)  # kept when something failed: the logs are in it
 
 
 def main() -> None:
@@ -174,7 +174,9 @@ def main() -> None:
             show.clear_status()
             sys.exit(f"the demo failed: {error}\nlogs: {stack.logs}")
         except Stopped as stopped:
-            show.write(f"\nstopped by {stopped}")
+            show.clear_status()
+            stack.remove()
+            sys.exit(f"\nstopped by {stopped}; nothing is left running")
         show.clear_status()
         stack.remove()
     show.write(f"\nDone in {time.monotonic() - began:.0f} s; nothing is left running.")

@@ -105,11 +105,12 @@ class LocalStack:
             raise
 
     def down(self) -> None:
-        """Stop everything in reverse order."""
+        """Stop everything in reverse order. What a signal interrupts here, a second call completes."""
         while self._parts:
-            name, part = self._parts.popitem()
+            name = next(reversed(self._parts))
             self._say(f"stopping {name}")
-            part.stop()
+            self._parts[name].stop()
+            del self._parts[name]
         self._record_file.unlink(missing_ok=True)
         self._holding.close()
 

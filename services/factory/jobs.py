@@ -13,13 +13,14 @@ sorted here:
 import asyncio
 import contextlib
 import time
-from uuid import UUID
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 from prometheus_client import Gauge, Histogram
 
 from services.common.errors import DeadlineExceeded, PermissionDenied, Unauthenticated, Unavailable, VokeTagError
 from services.common.logs import get_logger
-from services.factory.model.batches import BatchState
+from services.factory.model.batches import TO_ANCHOR, TO_ISSUE, BatchState
 from services.factory.model.issuing import Claim
 from services.factory.operations.anchoring import Submitter
 from services.factory.operations.claims import Claims
@@ -28,6 +29,7 @@ from services.factory.operations.outbox import Publisher
 from services.factory.storage.issuing import LeaseLost
 
 _ATTEMPTS_AT_A_FAULT = 5
+_SUBMITTED_AT_ONCE = 4
 # Between our own services a refused credential is a deployment in progress, not a property of the batch.
 _PASSING = (Unavailable, DeadlineExceeded, Unauthenticated, PermissionDenied)
 
@@ -39,6 +41,20 @@ _batch_seconds = Histogram(
     buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60, 120),
 )
 _due_batches = Gauge("voketag_factory_due_batches", "Batches that are due and not done, as this worker last saw.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    """Places for one kind of work, so that an Anchor that hangs takes none from the issuing of units."""
+
+    states: frozenset[BatchState]
+    work: Callable[[Claim], Awaitable[None]]
+    places: int
+    running: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @property
+    def free(self) -> bool:
+        return len(self.running) < self.places
 
 
 class BatchWorker:
@@ -55,13 +71,13 @@ class BatchWorker:
         sweep_seconds: float,
     ) -> None:
         self._claims = claims
-        self._issuer = issuer
-        self._submitter = submitter
         self._publisher = publisher
-        self._at_once = at_once
+        self._lanes = (
+            _Lane(TO_ISSUE, issuer.issue, at_once),
+            _Lane(TO_ANCHOR, submitter.submit, _SUBMITTED_AT_ONCE),
+        )
         self._sweep_seconds = sweep_seconds
         self._wake = asyncio.Event()
-        self._running: set[asyncio.Task[None]] = set()
 
     async def look(self, _batch_id: str) -> None:
         """Take a nudge: look for due batches now."""
@@ -79,16 +95,16 @@ class BatchWorker:
                 waking.cancel()
         finally:
             stopping.cancel()
-            for task in self._running:
+            running = [task for lane in self._lanes for task in lane.running]
+            for task in running:
                 task.cancel()
-            await asyncio.gather(*self._running, return_exceptions=True)
+            await asyncio.gather(*running, return_exceptions=True)
 
     async def _sweep(self) -> None:
         try:
-            while len(self._running) < self._at_once and (claim := await self._claims.take()) is not None:
-                task = asyncio.create_task(self._hold(claim))
-                self._running.add(task)
-                task.add_done_callback(self._ended)
+            for lane in self._lanes:
+                while lane.free and (claim := await self._claims.take(lane.states)) is not None:
+                    self._start(lane, claim)
             await self._publisher.publish()
             _due_batches.set(await self._claims.count_overdue())
         except Unavailable:
@@ -97,15 +113,21 @@ class BatchWorker:
             # The loop is all that finds work; it must outlive whatever a sweep runs into.
             _log.exception("a sweep failed, looking again soon")
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        self._wake.set()  # a place is free, and the batch may be due for its next step
+    def _start(self, lane: _Lane, claim: Claim) -> None:
+        task = asyncio.create_task(self._hold(lane, claim))
+        lane.running.add(task)
 
-    async def _hold(self, claim: Claim) -> None:
+        def ended(_: asyncio.Task[None]) -> None:
+            lane.running.discard(task)
+            self._wake.set()  # a place is free, and the batch may be due for its next step
+
+        task.add_done_callback(ended)
+
+    async def _hold(self, lane: _Lane, claim: Claim) -> None:
         started = time.monotonic()
         result = "error"
         try:
-            result = await self._work(claim)
+            result = await self._work(lane, claim)
         except Unavailable:
             # The database went away before it heard how the work went: the lease runs out by itself.
             _log.warning("the batch waits for its lease to end", batch_id=str(claim.batch.batch_id))
@@ -114,13 +136,10 @@ class BatchWorker:
         finally:
             _batch_seconds.labels(claim.batch.state.name, result).observe(time.monotonic() - started)
 
-    async def _work(self, claim: Claim) -> str:
+    async def _work(self, lane: _Lane, claim: Claim) -> str:
         batch_id = claim.batch.batch_id
         try:
-            if claim.batch.state is BatchState.ANCHORING:
-                await self._submitter.submit(claim)
-            else:
-                await self._issuer.issue(claim)
+            await lane.work(claim)
         except asyncio.CancelledError:
             with contextlib.suppress(Unavailable, LeaseLost):
                 await self._claims.give_back(claim)
@@ -132,14 +151,14 @@ class BatchWorker:
             await self._postpone(claim, error)
             return "postponed"
         except VokeTagError as error:
-            await self._fail(batch_id, claim, error.message)
+            await self._fail(claim, error.message)
             return "failed"
         except Exception as error:
             _log.exception("unexpected error", batch_id=str(batch_id), attempts=claim.attempts)
             if claim.attempts < _ATTEMPTS_AT_A_FAULT:
                 await self._postpone(claim, error)
                 return "postponed"
-            await self._fail(batch_id, claim, "internal error; the operator finds it in the worker's log")
+            await self._fail(claim, "internal error; the operator finds it in the worker's log")
             return "failed"
         return "done"
 
@@ -152,6 +171,6 @@ class BatchWorker:
             reason=str(error),
         )
 
-    async def _fail(self, batch_id: UUID, claim: Claim, error: str) -> None:
+    async def _fail(self, claim: Claim, error: str) -> None:
         await self._claims.fail(claim, error)
-        _log.error("batch failed", batch_id=str(batch_id), reason=error)
+        _log.error("batch failed", batch_id=str(claim.batch.batch_id), reason=error)

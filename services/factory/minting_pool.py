@@ -7,6 +7,7 @@ with them.
 import asyncio
 import multiprocessing
 import os
+import signal
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -76,6 +77,9 @@ _keys: KeyRing
 def _prepare(keys_folder: Path) -> None:
     global _keys  # noqa: PLW0603 - a pool's initializer has no other place for what it prepares
     _keys = unit_keys.load(keys_folder)
+    # Signals for the whole group are the parent's to obey: it ends these processes once their chunks are made.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

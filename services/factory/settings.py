@@ -34,7 +34,7 @@ class WorkerSettings(ProcessSettings, UnitKeySettings, ServiceIdentity):
     issue_processes: int = Field(default=2, ge=1)
     """Processes that make units: one a core, of about 50 MiB each."""
     batches_at_once: int = Field(default=2, ge=1)
-    """Batches that this worker has in hand at a time; each holds a database connection while it writes."""
+    """Batches that this worker issues at a time; each holds a database connection while it writes."""
     lease_seconds: float = Field(default=15, ge=1)
     """How long a batch stays with a worker that gives no sign. Longer than any one chunk takes to write."""
     sweep_seconds: float = Field(default=2, gt=0)

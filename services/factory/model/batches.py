@@ -23,7 +23,13 @@ class BatchState(Enum):
     CANCELLED = 7
 
 
-OPEN: Final = (BatchState.PENDING, BatchState.ISSUING, BatchState.ANCHORING)
+TO_ISSUE: Final = frozenset({BatchState.PENDING, BatchState.ISSUING})
+"""States in which a worker has units to write."""
+
+TO_ANCHOR: Final = frozenset({BatchState.ANCHORING})
+"""States in which a worker has a root to submit."""
+
+OPEN: Final = TO_ISSUE | TO_ANCHOR
 """States in which a worker has something to do."""
 
 RETRIES: Final[Mapping[BatchState, BatchState]] = {

@@ -1,10 +1,11 @@
 """Which worker has which batch: taking, giving back, giving up."""
 
+from collections.abc import Collection
 from datetime import timedelta
 from uuid import uuid4
 
 from services.common.database import Database
-from services.factory.model.batches import BatchState
+from services.factory.model.batches import OPEN, BatchState
 from services.factory.model.issuing import Claim
 from services.factory.operations import outbox
 from services.factory.storage import batches as batch_storage
@@ -21,10 +22,10 @@ class Claims:
         self._database = database
         self._lease = lease
 
-    async def take(self) -> Claim | None:
-        """Take the batch that has been due longest; None when none is due."""
+    async def take(self, states: Collection[BatchState] = OPEN) -> Claim | None:
+        """Take the batch in one of `states` that has been due longest; None when none is due."""
         async with self._database.transaction() as tx:
-            return await storage.claim_next(tx, token=uuid4(), lease=self._lease)
+            return await storage.claim_next(tx, states=states, token=uuid4(), lease=self._lease)
 
     async def give_back(self, claim: Claim) -> None:
         """Let another worker have a batch at once."""

@@ -1,4 +1,4 @@
-"""The outbox: events are kept with what they tell of, and published by the worker, at least once and in order.
+"""The outbox: events are kept with what they tell of, and published by the worker, at least once.
 
 Nothing reads them yet. Webhook deliveries will: publishing an event will mean making its deliveries, in the
 transaction that marks it published. Until then publishing is a log line. That work is waiting is not told by events

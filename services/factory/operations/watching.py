@@ -8,6 +8,7 @@ query for each of them.
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextvars import Context
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -65,7 +66,7 @@ class BatchWatch:
     def _join(self, follower: _Follower) -> None:
         self._followers.add(follower)
         if self._poller is None or self._poller.done():
-            self._poller = asyncio.create_task(self._poll())
+            self._poller = asyncio.create_task(self._poll(), context=Context())  # not the first caller's
 
     async def _poll(self) -> None:
         try:

@@ -4,7 +4,7 @@ A lease is a random token and a deadline on the row. Every statement names the t
 dead (a long pause, a lost network) changes nothing once another has the batch: it gets LeaseLost and stops.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -29,12 +29,12 @@ class LeaseLost(Exception):
     """Another worker has the batch, or the batch was cancelled. Nothing was written."""
 
 
-async def claim_next(tx: Transaction, *, token: UUID, lease: timedelta) -> Claim | None:
-    """Take the batch that has been due longest and that nobody holds; None when there is none."""
+async def claim_next(tx: Transaction, *, states: Collection[BatchState], token: UUID, lease: timedelta) -> Claim | None:
+    """Take the batch in one of `states` that has been due longest and that nobody holds; None when there is none."""
     due = (
         select(batches.c.batch_id)
         .where(
-            batches.c.state.in_(_OPEN),
+            batches.c.state.in_([state.name for state in states]),
             batches.c.due_at <= func.now(),
             or_(batches.c.lease_until.is_(None), batches.c.lease_until <= func.now()),
         )
@@ -83,7 +83,10 @@ async def advance(tx: Transaction, claim: Claim, *, start: int, count: int) -> N
 
 
 async def copy_units(tx: Transaction, rows: bytes) -> None:
-    """Write units from PostgreSQL's binary COPY format, columns as in UNIT_COLUMNS."""
+    """Write units from PostgreSQL's binary COPY format, columns as in UNIT_COLUMNS.
+
+    SigningKeyExhausted when other units have the numbers.
+    """
     connection = (await tx.connection.get_raw_connection()).driver_connection
     assert connection is not None  # noqa: S101 - it was used by this transaction's first statement
     try:

@@ -11,6 +11,7 @@ from typing import Protocol
 from services.anchor.chain_errors import ChainRefused, ContractReverted, FeeAboveCeiling, InsufficientFunds
 from services.anchor.operations.collecting import Collecting
 from services.anchor.operations.observing import Observing
+from services.anchor.operations.rechecking import Rechecking
 from services.anchor.operations.reporting import Reporting
 from services.anchor.operations.sending import Sending
 from services.anchor.operations.settling import Settling
@@ -39,6 +40,7 @@ class Writer:
         collecting: Collecting,
         sending: Sending,
         settling: Settling,
+        rechecking: Rechecking,
         observing: Observing,
         poll_seconds: float,
         on_outcome: Callable[[], None],
@@ -47,6 +49,7 @@ class Writer:
         self._collecting = collecting
         self._sending = sending
         self._settling = settling
+        self._rechecking = rechecking
         self._observing = observing
         self._poll_seconds = poll_seconds
         self._on_outcome = on_outcome
@@ -67,6 +70,7 @@ class Writer:
         return pause
 
     async def _round(self) -> float:
+        await self._rechecking.recheck_now_and_then()
         await self._settle()
         await self._sending.broadcast()
         wait = await self._collecting.seconds_to_wait()

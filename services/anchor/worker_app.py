@@ -16,6 +16,7 @@ from services.anchor.node import open_rpc
 from services.anchor.operations.anchors import JOB, QUEUE_NAME
 from services.anchor.operations.collecting import Collecting
 from services.anchor.operations.observing import Observing
+from services.anchor.operations.rechecking import Rechecking
 from services.anchor.operations.reporting import Reporting
 from services.anchor.operations.sending import Sending
 from services.anchor.operations.settling import Settling
@@ -79,6 +80,9 @@ async def open_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
                     stuck_seconds=settings.stuck_seconds,
                 ),
                 settling=Settling(database=database, clock=clock, chain=chain, confirmations=settings.confirmations),
+                rechecking=Rechecking(
+                    database=database, clock=clock, chain=chain, confirmations=settings.confirmations
+                ),
                 observing=Observing(database=database, clock=clock, chain=chain),
                 poll_seconds=settings.poll_seconds,
                 on_outcome=report_now.set,

@@ -80,15 +80,23 @@ async def adopt(tx: Transaction, tree_id: UUID, event: AnchoredEvent, *, now: da
 
 
 async def mark_vanished(tx: Transaction, tree_id: UUID, *, now: datetime) -> None:
-    """MINED -> BROADCAST without a block, for a tree whose transaction a reorganisation threw out.
+    """MINED or CONFIRMED -> BROADCAST without a block, for a tree whose transaction a reorganisation threw out.
 
     It counts as broadcast now: its time in the block was not time in which it was stuck.
     """
     await tx.connection.execute(
         update(transactions)
-        .where(transactions.c.tree_id == tree_id, transactions.c.state == TransactionState.MINED.name)
+        .where(
+            transactions.c.tree_id == tree_id,
+            transactions.c.state.in_([TransactionState.MINED.name, TransactionState.CONFIRMED.name]),
+        )
         .values(
-            state=TransactionState.BROADCAST.name, broadcast_at=now, block_number=None, block_hash=None, mined_at=None
+            state=TransactionState.BROADCAST.name,
+            broadcast_at=now,
+            block_number=None,
+            block_hash=None,
+            mined_at=None,
+            confirmed_at=None,
         )
     )
 

@@ -17,6 +17,7 @@ from services.anchor.tables import anchor_trees, anchors, transactions
 from services.common.database import Transaction
 from services.common.errors import ConcurrentUpdate
 
+_SUSPECTS = 100
 _WAITING = (anchors.c.state == AnchorState.PENDING.name) & anchors.c.tree_id.is_(None)
 
 
@@ -95,6 +96,26 @@ async def _unsettled(
     return [_tree(row) for row in await tx.connection.execute(query)]
 
 
+async def confirmed_from(
+    tx: Transaction, *, chain_id: int, contract: str, sender: str, nonce: int
+) -> Sequence[tuple[Tree, str, int]]:
+    """Return the confirmed trees of a sender from a nonce on, lowest first, each with its transaction and block."""
+    query = (
+        select(anchor_trees, transactions.c.state.label("transaction_state"), transactions.c.block_number)
+        .select_from(anchor_trees.join(transactions, anchor_trees.c.tx_hash == transactions.c.tx_hash))
+        .where(
+            anchor_trees.c.chain_id == chain_id,
+            anchor_trees.c.sender == sender,
+            anchor_trees.c.nonce >= nonce,
+            anchor_trees.c.contract == contract,
+            anchor_trees.c.state == TreeState.CONFIRMED.name,
+        )
+        .order_by(anchor_trees.c.nonce)
+        .limit(_SUSPECTS)
+    )
+    return [(_tree(row), row.tx_hash, row.block_number) for row in await tx.connection.execute(query)]
+
+
 async def highest_nonce(tx: Transaction, *, chain_id: int, sender: str) -> int | None:
     """Return the highest nonce that any tree of this sender has."""
     query = select(func.max(anchor_trees.c.nonce)).where(
@@ -146,6 +167,16 @@ async def abandon(tx: Transaction, tree_id: UUID, *, now: datetime) -> None:
     if (await tx.connection.execute(change)).rowcount == 1:
         back = _change_anchors(tree_id, AnchorState.SUBMITTED, AnchorState.PENDING)
         await tx.connection.execute(back.values(tree_id=None, leaf_index=None, inclusion_path=None))
+
+
+async def reopen(tx: Transaction, tree_id: UUID) -> None:
+    """CONFIRMED -> SUBMITTED, anchors too; their next outcome is reported anew."""
+    change = _change(tree_id, TreeState.CONFIRMED, TreeState.SUBMITTED).values(settled_at=None)
+    if (await tx.connection.execute(change)).rowcount == 1:
+        again = _change_anchors(tree_id, AnchorState.CONFIRMED, AnchorState.SUBMITTED)
+        await tx.connection.execute(
+            again.values(confirmed_at=None, report_attempts=0, next_report_at=None, reported_at=None)
+        )
 
 
 def _change(tree_id: UUID, before: TreeState, after: TreeState) -> Update:

@@ -15,6 +15,7 @@ from services.anchor.model import Anchor, AnchorState, Outcome
 from services.anchor.operations.anchors import Anchors
 from services.anchor.operations.collecting import Collecting
 from services.anchor.operations.observing import Observing
+from services.anchor.operations.rechecking import Rechecking
 from services.anchor.operations.reporting import Reporting
 from services.anchor.operations.sending import Sending
 from services.anchor.operations.settling import Settling
@@ -109,6 +110,11 @@ class Line:
         return Settling(database=self.database, clock=self.clock, chain=self.chain, confirmations=self.confirmations)
 
     @property
+    def rechecking(self) -> Rechecking:
+        """Beside the steps."""
+        return Rechecking(database=self.database, clock=self.clock, chain=self.chain, confirmations=self.confirmations)
+
+    @property
     def reporting(self) -> Reporting:
         """Last step."""
         return Reporting(database=self.database, clock=self.clock, factory=self.factory)
@@ -120,6 +126,7 @@ class Line:
             collecting=self.collecting,
             sending=self.sending,
             settling=self.settling,
+            rechecking=self.rechecking,
             observing=Observing(database=self.database, clock=self.clock, chain=self.chain),
             poll_seconds=1,
             on_outcome=lambda: None,

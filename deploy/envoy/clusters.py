@@ -60,6 +60,9 @@ def room(name: str, endpoints: Sequence[str]) -> dict[str, Any]:
             "interval": "1s",
             "base_ejection_time": "1s",
             "max_ejection_time": "10s",
+            # Of two processes the dead one must go; the default of a tenth would keep it. Were all of them ejected,
+            # Envoy would panic and ask all, as it should.
+            "max_ejection_percent": 100,
         },
         "circuit_breakers": {
             "thresholds": [
@@ -67,8 +70,9 @@ def room(name: str, endpoints: Sequence[str]) -> dict[str, Any]:
                     "max_connections": 1024,
                     "max_pending_requests": 2048,
                     "max_requests": 8192,
-                    # Retries of a fifth of the calls at most: when everything fails, they must not double the load.
-                    "retry_budget": {"budget_percent": {"value": 20}, "min_retry_concurrency": 10},
+                    # Retries of a fifth of the calls at most: when everything fails, they must not double the load. Few
+                    # calls are no load, and all that wait for one connection fail together when its process dies.
+                    "retry_budget": {"budget_percent": {"value": 20}, "min_retry_concurrency": 100},
                 }
             ]
         },

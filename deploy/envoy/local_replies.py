@@ -84,7 +84,7 @@ def _json_format(reply: Reply) -> dict[str, Any]:
         {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reply.reason, "domain": _DOMAIN}
     ]
     if reply.retry_seconds:
-        details.append({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{reply.retry_seconds}s"})
+        details.append({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retry_delay": f"{reply.retry_seconds}s"})
     # What the transcoder found wrong with a body or a query helps the caller, so its own words come along.
     message = f"{reply.message}: %LOCAL_REPLY_BODY%" if reply.http_status == HTTPStatus.BAD_REQUEST else reply.message
     return {

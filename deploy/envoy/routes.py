@@ -22,7 +22,8 @@ _RETRY = {
             },
         }
     ],
-    "host_selection_retry_max_attempts": 3,
+    # Tries to pick another process. A dead one has the least requests, so that it is picked again and again.
+    "host_selection_retry_max_attempts": 10,
     "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
 }
 

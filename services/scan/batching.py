@@ -1,4 +1,4 @@
-"""Work that arrives together is done together: the one pattern behind registry reads, hot state and group commit.
+"""Work that arrives together is done together.
 
 While one run is under way, items gather; the next run starts when the last one ends and takes them all. A run costs
 about the same for one item and for a hundred, so the cost of an item falls as load rises, and nobody waits when there
@@ -6,7 +6,6 @@ is none.
 """
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
@@ -16,14 +15,11 @@ from services.common.errors import Unavailable
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
-_STILL_BUSY_SECONDS = 0.05
-
 
 class Batcher(Generic[ItemT, ResultT]):
     """Runs `run(items)` for items submitted one by one; `run` returns one result per item, in order.
 
-    When `run` raises, every item of that run gets the error; nothing is run twice. With `linger_seconds`, a run waits
-    that long for company if the last one had any; an idle process never waits.
+    When `run` raises, every item of that run gets the error; nothing is run twice.
     """
 
     def __init__(
@@ -32,15 +28,12 @@ class Batcher(Generic[ItemT, ResultT]):
         *,
         max_size: int,
         max_waiting: int,
-        linger_seconds: float = 0,
     ) -> None:
         self._run = run
         self._max_size = max_size
         self._max_waiting = max_waiting
-        self._linger = linger_seconds
         self._waiting: deque[tuple[ItemT, asyncio.Future[ResultT]]] = deque()
         self._draining: asyncio.Task[None] | None = None
-        self._busy_until = 0.0
 
     async def submit(self, item: ItemT) -> ResultT:
         """Return the item's result; raises what its run raised, or Unavailable when too many wait already."""
@@ -60,12 +53,7 @@ class Batcher(Generic[ItemT, ResultT]):
     async def _drain(self) -> None:
         try:
             while self._waiting:
-                if self._linger and len(self._waiting) < self._max_size and time.monotonic() < self._busy_until:
-                    await asyncio.sleep(self._linger)
-                taken = [self._waiting.popleft() for _ in range(min(self._max_size, len(self._waiting)))]
-                await self._run_one(taken)
-                if len(taken) > 1:
-                    self._busy_until = time.monotonic() + _STILL_BUSY_SECONDS
+                await self._run_one([self._waiting.popleft() for _ in range(min(self._max_size, len(self._waiting)))])
         finally:
             self._draining = None
 

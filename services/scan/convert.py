@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime
+from functools import lru_cache
 
 from google.api import httpbody_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -112,6 +113,7 @@ def _application(user_agent: str) -> str:
     return _GRPC_LIBRARY.sub("", user_agent).strip() if "grpc-" in user_agent else user_agent
 
 
+@lru_cache(maxsize=10_000)
 def _product(product: ProductFacts) -> scan_pb2.Product:
     return scan_pb2.Product(
         id=str(product.product_id),
@@ -122,6 +124,7 @@ def _product(product: ProductFacts) -> scan_pb2.Product:
     )
 
 
+@lru_cache(maxsize=10_000)
 def _batch(batch: BatchFacts) -> scan_pb2.Batch:
     return scan_pb2.Batch(
         id=str(batch.batch_id),

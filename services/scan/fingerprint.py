@@ -8,6 +8,7 @@ import hmac
 import ipaddress
 from datetime import date
 from functools import lru_cache
+from hashlib import blake2b
 from pathlib import Path
 
 from services.scan.model import Device
@@ -56,7 +57,8 @@ class Fingerprints:
         if today != self._day:
             self._day_key = hmac.digest(self._secret, b"voketag/fingerprint/" + today.isoformat().encode(), "sha256")
             self._day = today
-        return hmac.digest(self._day_key, text.encode("utf-8", "surrogatepass"), "sha256")[:HASH_BYTES]
+        # BLAKE2 has a key and a length of its own (RFC 7693), at a third of HMAC's time.
+        return blake2b(text.encode("utf-8", "surrogatepass"), key=self._day_key, digest_size=HASH_BYTES).digest()
 
 
 @lru_cache(maxsize=10_000)

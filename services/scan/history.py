@@ -1,11 +1,10 @@
-"""A unit's recent history: from the hot state, or from the recorded scans while that is away."""
+"""Units' recent histories: from the hot state, or from the recorded scans while that is away."""
 
 from collections.abc import Sequence
 from datetime import timedelta
 
 from services.common.clock import Clock
 from services.scan import metrics
-from services.scan.batching import Batcher
 from services.scan.hot_state import HotState, HotStateAway, Sighting
 from services.scan.model import RecentHistory
 from services.scan.storage import events
@@ -18,30 +17,24 @@ _RAPID = timedelta(seconds=30)
 class Histories:
     """Counts scans."""
 
-    def __init__(self, *, hot_state: HotState, connection: HeldConnection, clock: Clock, max_waiting: int) -> None:
+    def __init__(self, *, hot_state: HotState, connection: HeldConnection, clock: Clock) -> None:
         self._hot_state = hot_state
         self._connection = connection
         self._clock = clock
-        self._recorded: Batcher[Sighting, RecentHistory] = Batcher(
-            self._read_recorded, max_size=500, max_waiting=max_waiting
-        )
 
-    async def with_scan(self, sighting: Sighting) -> RecentHistory:
-        """Return the unit's history including this scan; Unavailable when neither source answers.
+    async def including(self, sightings: Sequence[Sighting]) -> list[RecentHistory]:
+        """Count scans and return each one's history with it; Unavailable when neither source answers.
 
-        Recorded scans do not know of others that are under way, so counts can be short by those: `degraded` says so.
+        Recorded scans do not know of others that are under way elsewhere, so counts can be short by those: `degraded`
+        says so.
         """
         try:
-            return await self._hot_state.count(sighting)
+            return await self._hot_state.count(sightings)
         except HotStateAway:
-            metrics.DEGRADED.inc()
-            return await self._recorded.submit(sighting)
+            metrics.DEGRADED.inc(len(sightings))
+            return await self._from_recorded(sightings)
 
-    async def aclose(self) -> None:
-        """Finish what is under way."""
-        await self._recorded.aclose()
-
-    async def _read_recorded(self, sightings: Sequence[Sighting]) -> list[RecentHistory]:
+    async def _from_recorded(self, sightings: Sequence[Sighting]) -> list[RecentHistory]:
         now = self._clock.now()
         found = await events.recent_scans(
             self._connection,
@@ -49,14 +42,20 @@ class Histories:
             since=now - _RECENT,
             rapid_since=now - _RAPID,
         )
-        return [_including(seen, found[seen.unit_id]) for seen in sightings]
-
-
-def _including(seen: Sighting, recorded: events.RecordedScans) -> RecentHistory:
-    return RecentHistory(
-        total=max(seen.known_scans, recorded.recent) + 1,
-        rapid=recorded.rapid + 1,
-        recent=recorded.recent + 1,
-        devices=len(recorded.devices | {seen.device_hash}),
-        degraded=True,
-    )
+        histories = []
+        for seen in sightings:
+            before = found[seen.unit_id]
+            # With this scan, for itself and for the next of the same unit in this group.
+            found[seen.unit_id] = recorded = events.RecordedScans(
+                rapid=before.rapid + 1, recent=before.recent + 1, devices=before.devices | {seen.device_hash}
+            )
+            histories.append(
+                RecentHistory(
+                    total=max(seen.known_scans + 1, recorded.recent),
+                    rapid=recorded.rapid,
+                    recent=recorded.recent,
+                    devices=len(recorded.devices),
+                    degraded=True,
+                )
+            )
+        return histories

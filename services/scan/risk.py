@@ -6,6 +6,7 @@ eleventh. A score is the sum of the weights, at most 100.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from services.scan.model import RecentHistory, RiskFactor
 
@@ -55,8 +56,13 @@ def is_unusual_repetition(seen: Observation) -> bool:
 
 def is_suspicious_user_agent(seen: Observation) -> bool:
     """The user agent names a program that people do not scan with."""
-    agent = seen.user_agent.lower()
-    return any(program in agent for program in _PROGRAMS)
+    return _names_a_program(seen.user_agent)
+
+
+@lru_cache(maxsize=10_000)
+def _names_a_program(user_agent: str) -> bool:
+    lower = user_agent.lower()
+    return any(program in lower for program in _PROGRAMS)
 
 
 # Heaviest first: the order in which an answer gives its reasons.

@@ -26,10 +26,8 @@ class Settings(ServerSettings, ServiceIdentity):
     """How long facts about a unit are believed. Below one second, so that a recall is obeyed within one."""
     facts_entries: int = Field(default=50_000, ge=1)
     """Units whose facts are kept; about 1 kB each."""
-    commit_timeout_seconds: float = Field(default=2, gt=0)
-    """How long a scan waits to be recorded before it is UNAVAILABLE."""
-    commit_linger_seconds: float = Field(default=0.003, ge=0)
-    """How long a commit waits for company under load. Measured best on two cores at about 3 ms."""
+    scan_timeout_seconds: float = Field(default=2, gt=0)
+    """How long a scan may take, and a statement of the database, before the answer is UNAVAILABLE."""
     max_waiting: int = Field(default=5_000, ge=1)
     """Scans that may wait at once; further ones are UNAVAILABLE at once."""
 

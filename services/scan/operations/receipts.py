@@ -37,7 +37,7 @@ class Receipts:
         anchor would say that there is none.
         """
         unit_id = unit_id_of(self._keys, code)
-        if await self._facts.get(unit_id) is None:
+        if (await self._facts.get([unit_id]))[unit_id] is None:
             raise unknown()
         unit = await self._proofs.unit_proof(unit_id)
         try:

@@ -1,7 +1,6 @@
-"""Work that arrives together: order, bounds, failures, lingering."""
+"""Work that arrives together: order, bounds, failures."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 
 import pytest
@@ -10,16 +9,6 @@ from hypothesis import strategies as st
 
 from services.common.errors import Unavailable
 from services.scan.batching import Batcher
-
-
-async def test_a_lone_item_does_not_wait() -> None:
-    async def double(items: Sequence[int]) -> list[int]:
-        return [item * 2 for item in items]
-
-    batcher: Batcher[int, int] = Batcher(double, max_size=10, max_waiting=10, linger_seconds=5)
-    started = time.monotonic()
-    assert await batcher.submit(21) == 42
-    assert time.monotonic() - started < 1
 
 
 async def test_what_arrives_during_a_run_is_the_next_run() -> None:
@@ -39,21 +28,6 @@ async def test_what_arrives_during_a_run_is_the_next_run() -> None:
     opened.set()
     assert await asyncio.gather(*tasks) == [0, 1, 2, 3, 4, 5]
     assert runs == [[0], [1, 2, 3], [4, 5]]
-
-
-async def test_under_load_a_run_lingers_for_company() -> None:
-    runs: list[int] = []
-
-    async def run(items: Sequence[int]) -> list[int]:
-        runs.append(len(items))
-        return list(items)
-
-    batcher: Batcher[int, int] = Batcher(run, max_size=100, max_waiting=100, linger_seconds=0.02)
-    await asyncio.gather(batcher.submit(1), batcher.submit(2))
-    late = asyncio.create_task(batcher.submit(3))
-    await asyncio.sleep(0.005)
-    await asyncio.gather(late, batcher.submit(4))
-    assert runs == [2, 2]
 
 
 async def test_too_many_waiting_are_turned_away_at_once() -> None:

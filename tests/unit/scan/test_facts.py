@@ -42,72 +42,59 @@ class Table:
         return found
 
     def cache(self, entries: int = 100) -> FactsCache:
-        return FactsCache(self.load, seconds=0.9, entries=entries, max_waiting=100, now=lambda: self.time)
+        return FactsCache(self.load, seconds=0.9, entries=entries, now=lambda: self.time)
 
 
 async def test_facts_are_believed_for_less_than_a_second_from_when_the_query_began() -> None:
     table = Table(unit(1))
     cache = table.cache()
     table.open.clear()
-    asked = asyncio.create_task(cache.get(1))
-    await asyncio.sleep(0)
+    asked = asyncio.create_task(cache.get([1]))
     await asyncio.sleep(0)
     table.time += 0.5
     table.open.set()
-    assert await asked == unit(1)
+    assert await asked == {1: unit(1)}
     table.time += 0.3
-    await cache.get(1)
+    await cache.get([1])
     assert len(table.queries) == 1
     table.time += 0.11
-    await cache.get(1)
+    await cache.get([1])
     assert len(table.queries) == 2
 
 
 async def test_absent_units_are_remembered_as_absent() -> None:
     table = Table()
     cache = table.cache()
-    assert await cache.get(1) is None
-    assert await cache.get(1) is None
+    assert await cache.get([1]) == {1: None}
+    assert await cache.get([1]) == {1: None}
     assert table.queries == [[1]]
 
 
-async def test_misses_that_come_together_share_one_query() -> None:
+async def test_units_that_are_asked_for_together_share_one_query() -> None:
     table = Table(unit(1), unit(2))
     cache = table.cache()
-    found = await asyncio.gather(*(cache.get(unit_id) for unit_id in [1, 2, 1, 3, 2, 1]))
-    assert found == [unit(1), unit(2), unit(1), None, unit(2), unit(1)]
-    assert table.queries == [[1, 2, 3]]
-
-
-async def test_a_miss_during_a_query_for_the_same_unit_makes_no_second_one() -> None:
-    table = Table(unit(1))
-    cache = table.cache()
-    table.open.clear()
-    first = asyncio.create_task(cache.get(1))
-    await asyncio.sleep(0.01)
-    second = asyncio.create_task(cache.get(1))
-    await asyncio.sleep(0.01)
-    table.open.set()
-    assert await first == await second == unit(1)
-    assert table.queries == [[1]]
+    assert await cache.get([1, 2, 1, 3, 2, 1]) == {1: unit(1), 2: unit(2), 3: None}
+    assert [sorted(query) for query in table.queries] == [[1, 2, 3]]
+    assert await cache.get([1, 4]) == {1: unit(1), 4: None}
+    assert table.queries[1:] == [[4]]
 
 
 @pytest.mark.parametrize("payload", ["1", "batch:00000000-0000-0000-0000-000000000000", "what is this"])
 async def test_news_make_it_forget(payload: str) -> None:
     table = Table(unit(1))
     cache = table.cache()
-    await cache.get(1)
+    await cache.get([1])
     table.rows[1] = unit(1, UnitState.RECALLED)
     news.apply(payload, cache)
-    assert await cache.get(1) == unit(1, UnitState.RECALLED)
+    assert await cache.get([1]) == {1: unit(1, UnitState.RECALLED)}
 
 
 async def test_news_of_another_unit_change_nothing() -> None:
     table = Table(unit(1))
     cache = table.cache()
-    await cache.get(1)
+    await cache.get([1])
     news.apply("2", cache)
-    await cache.get(1)
+    await cache.get([1])
     assert len(table.queries) == 1
 
 
@@ -115,24 +102,24 @@ async def test_what_a_query_saw_before_the_news_is_not_kept() -> None:
     table = Table(unit(1))
     cache = table.cache()
     table.open.clear()
-    asked = asyncio.create_task(cache.get(1))
+    asked = asyncio.create_task(cache.get([1]))
     await asyncio.sleep(0.01)
     table.rows[1] = unit(1, UnitState.RECALLED)
     news.apply("1", cache)
     table.open.set()
     await asked
-    assert await cache.get(1) == unit(1, UnitState.RECALLED)
+    assert await cache.get([1]) == {1: unit(1, UnitState.RECALLED)}
 
 
 async def test_the_oldest_go_when_it_is_full() -> None:
     table = Table(*(unit(number) for number in range(10)))
     cache = table.cache(entries=3)
     for number in range(10):
-        await cache.get(number)
+        await cache.get([number])
     for number in (9, 8, 7):
-        await cache.get(number)
+        await cache.get([number])
     assert len(table.queries) == 10
-    await cache.get(6)
+    await cache.get([6])
     assert len(table.queries) == 11
 
 
@@ -145,8 +132,8 @@ async def test_a_query_that_fails_fails_those_who_asked_and_nobody_later() -> No
             raise Unavailable
         return await table.load(unit_ids)
 
-    cache = FactsCache(load, seconds=0.9, entries=10, max_waiting=10)
+    cache = FactsCache(load, seconds=0.9, entries=10)
     with pytest.raises(Unavailable):
-        await cache.get(1)
+        await cache.get([1])
     broken = False
-    assert await cache.get(1) == unit(1)
+    assert await cache.get([1]) == {1: unit(1)}

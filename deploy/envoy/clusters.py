@@ -40,7 +40,7 @@ def room(name: str, endpoints: Sequence[str]) -> dict[str, Any]:
         "health_checks": [
             {
                 "grpc_health_check": {},
-                "interval": "2s",
+                "interval": "1s",
                 "no_traffic_interval": "2s",
                 "timeout": "1s",
                 "unhealthy_threshold": 2,
@@ -58,7 +58,7 @@ def room(name: str, endpoints: Sequence[str]) -> dict[str, Any]:
             "enforcing_consecutive_gateway_failure": 0,
             "enforcing_success_rate": 0,
             "interval": "1s",
-            "base_ejection_time": "1s",
+            "base_ejection_time": "5s",  # or until the process passes a health check, which ends it at once
             "max_ejection_time": "10s",
             # Of two processes the dead one must go; the default of a tenth would keep it. Were all of them ejected,
             # Envoy would panic and ask all, as it should.

@@ -165,7 +165,7 @@ def test_a_room_that_is_down_is_unavailable_and_comes_back(make_stack: MakeStack
     stack.kill("admin")
     answer = rest("POST", "/v1/admin/auth/login", login)
     assert (answer.status, answer.body["code"], answer.reason) == (503, 14, "UNAVAILABLE")
-    assert {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1s"} in answer.body["details"]
+    assert {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retry_delay": "1s"} in answer.body["details"]
     with grpc.insecure_channel(stack.credentials["edge_url"].removeprefix("http://")) as channel:
         with pytest.raises(grpc.RpcError) as refused:
             admin_pb2_grpc.AdminServiceStub(channel).Login(admin_pb2.LoginRequest(), timeout=5)

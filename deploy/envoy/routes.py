@@ -26,6 +26,11 @@ _RETRY = {
     "host_selection_retry_max_attempts": 10,
     "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
 }
+_RETRY_OF_ROOM = {
+    # A process that stops cancels calls that arrive after its last word to its clients, and, when its grace time ends,
+    # those that still run. A scan's timeout here is shorter than the grace time, so a cancelled one never began.
+    "scan": _RETRY | {"retry_on": f"{_RETRY['retry_on']},cancelled"},
+}
 
 
 def services(settings: EnvoySettings) -> dict[str, descriptor_pb2.ServiceDescriptorProto]:
@@ -72,7 +77,11 @@ def _routes(settings: EnvoySettings, page_filter: dict[str, Any]) -> Iterator[di
 def _unary(prefix: str, cluster: str, *, timeout_seconds: float) -> dict[str, Any]:
     return {
         "match": {"prefix": prefix},
-        "route": {"cluster": cluster, "timeout": f"{timeout_seconds}s", "retry_policy": _RETRY},
+        "route": {
+            "cluster": cluster,
+            "timeout": f"{timeout_seconds}s",
+            "retry_policy": _RETRY_OF_ROOM.get(cluster, _RETRY),
+        },
         "typed_per_filter_config": _UNBUFFERED,
     }
 

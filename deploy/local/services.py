@@ -58,6 +58,7 @@ def processes(near: Neighbours, *, logs: Path, extra: Mapping[str, Settings]) ->
                 environment=python.environment(told),
                 log_file=logs / f"{name}.log",
                 ready=_ready(near, name),
+                start_seconds=60,  # all of them start at once, on machines with two busy cores, too
             )
         )
     return made

@@ -159,10 +159,14 @@ def upgrade() -> None:
             part bigint := first_unit_id >> 24;
             name text := format('units_%s', part);
         BEGIN
-            IF to_regclass('factory.' || name) IS NULL THEN
-                PERFORM pg_advisory_xact_lock(hashtext('factory.units'));
-                EXECUTE format('CREATE TABLE IF NOT EXISTS factory.%I PARTITION OF factory.units '
-                               'FOR VALUES FROM (%s) TO (%s)',
+            IF to_regclass('factory.' || name) IS NOT NULL THEN RETURN; END IF;
+            PERFORM pg_advisory_xact_lock(hashtext('factory.units'));
+            -- Was nobody faster? The catalog tells; to_regclass would repeat what it has just remembered.
+            IF NOT EXISTS (SELECT FROM pg_class WHERE relnamespace = 'factory'::regnamespace AND relname = name) THEN
+                -- Made apart and attached: CREATE TABLE ... PARTITION OF would wait for every reader of units, and
+                -- scans would queue behind it.
+                EXECUTE format('CREATE TABLE factory.%I (LIKE factory.units INCLUDING ALL)', name);
+                EXECUTE format('ALTER TABLE factory.units ATTACH PARTITION factory.%I FOR VALUES FROM (%s) TO (%s)',
                                name, part << 24, (part + 1) << 24);
             END IF;
         END $$

@@ -51,10 +51,14 @@ def upgrade() -> None:
             next date := (first + interval '1 month')::date;
             name text := 'scan_events_' || to_char(first, 'YYYYMM');
         BEGIN
-            IF to_regclass('scan.' || name) IS NULL THEN
-                PERFORM pg_advisory_xact_lock(hashtext('scan.scan_events'));
-                EXECUTE format('CREATE TABLE IF NOT EXISTS scan.%I PARTITION OF scan.scan_events '
-                               'FOR VALUES FROM (%L) TO (%L)',
+            IF to_regclass('scan.' || name) IS NOT NULL THEN RETURN; END IF;
+            PERFORM pg_advisory_xact_lock(hashtext('scan.scan_events'));
+            -- Was nobody faster? The catalog tells; to_regclass would repeat what it has just remembered.
+            IF NOT EXISTS (SELECT FROM pg_class WHERE relnamespace = 'scan'::regnamespace AND relname = name) THEN
+                -- Made apart and attached: CREATE TABLE ... PARTITION OF would wait for every scan under way, and
+                -- new ones would queue behind it.
+                EXECUTE format('CREATE TABLE scan.%I (LIKE scan.scan_events INCLUDING ALL)', name);
+                EXECUTE format('ALTER TABLE scan.scan_events ATTACH PARTITION scan.%I FOR VALUES FROM (%L) TO (%L)',
                                name, first || ' 00:00:00+00', next || ' 00:00:00+00');
             END IF;
         END $$

@@ -12,6 +12,13 @@ _FIRST = {
     _ES: "Este código es genuino y usted es la primera persona en comprobarlo.",
 }
 
+# A factor or two that do not make a warning are still shown; the sentence must not deny them.
+_MOSTLY_USUAL = {
+    _EN: "This code is genuine. Something about its checks is unusual, which by itself means little.",
+    _PT: "Este código é genuíno. Algo nas suas verificações é incomum, o que por si só significa pouco.",
+    _ES: "Este código es genuino. Algo en sus comprobaciones es inusual, lo que por sí solo significa poco.",
+}
+
 _VERDICTS = {
     Verdict.AUTHENTIC: {
         _EN: "This code is genuine, and nothing about its checks is unusual.",
@@ -79,8 +86,11 @@ _REASONS = {
 
 def message_of(scan: Scan, language: Language) -> str:
     """Return the verdict in one plain sentence or two."""
-    if scan.is_first and scan.event.verdict is Verdict.AUTHENTIC:
-        return _FIRST[language]
+    if scan.event.verdict is Verdict.AUTHENTIC:
+        if scan.is_first:
+            return _FIRST[language]
+        if scan.event.risk_factors:
+            return _MOSTLY_USUAL[language]
     return _VERDICTS[scan.event.verdict][language]
 
 

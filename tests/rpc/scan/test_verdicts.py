@@ -86,6 +86,16 @@ async def test_a_program_is_suspicious(consumer: Consumer, registry: Registry) -
     assert (answer.risk_score, answer.verdict) == (25, scan_pb2.VERDICT_AUTHENTIC)
 
 
+async def test_the_message_never_denies_a_factor(consumer: Consumer, registry: Registry) -> None:
+    code = (await registry.issue()).codes[0]
+    program = consumer.using(user_agent="curl/8.9.1")
+    messages = [(await each.scan(code)).message for each in (program, program)]
+    assert messages == [
+        "This code is genuine, and you are the first to check it.",
+        "This code is genuine. Something about its checks is unusual, which by itself means little.",
+    ]
+
+
 async def test_devices_are_told_apart_and_counted(consumer: Consumer, registry: Registry) -> None:
     code = (await registry.issue()).codes[0]
     first = await consumer.scan(code)

@@ -24,6 +24,12 @@ def stack(request: pytest.FixtureRequest) -> Iterator[LocalStack]:
     yield from _running(request)
 
 
+@pytest.fixture(scope="module")
+def breakable(request: pytest.FixtureRequest) -> Iterator[LocalStack]:
+    """A stack of the module's own, with its STACK_SETTINGS. Its tests break parts, and mend what they break."""
+    yield from _running(request, settings=getattr(request.module, "STACK_SETTINGS", None))
+
+
 @pytest.fixture
 def make_stack(request: pytest.FixtureRequest) -> Iterator[MakeStack]:
     """A function that starts a private stack, which may be broken at will and is removed after the test."""

@@ -1,6 +1,7 @@
 """Breaking a part of a running stack, and waiting with a deadline for what must follow."""
 
 import time
+import urllib.request
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -26,7 +27,7 @@ def stays(what: str, met: Callable[[], bool], *, seconds: float) -> None:
         time.sleep(0.25)
 
 
-def crash(stack: LocalStack, part: str, *, meanwhile: Callable[[], None] = lambda: None) -> None:
+def crash(stack: LocalStack, part: str, *, meanwhile: Callable[[], object] = lambda: None) -> None:
     """Kill -9 a part, do something while it is gone, and start it again; returns when it answers."""
     pid = stack.parts[part].pid
     stack.kill(part)
@@ -34,3 +35,22 @@ def crash(stack: LocalStack, part: str, *, meanwhile: Callable[[], None] = lambd
     meanwhile()
     stack.start(part)
     assert stack.parts[part].pid not in {None, pid}
+
+
+def at_the_edge(stack: LocalStack, process: str) -> dict[str, str]:
+    """What Envoy says of a process behind it: `health_flags`, `rq_total` and the like."""
+    room = process.partition("-")[0]
+    start = f"{room}::127.0.0.1:{stack.ports[process]}::"
+    with urllib.request.urlopen(f"http://127.0.0.1:{stack.ports['edge-admin']}/clusters", timeout=5) as answer:
+        lines = answer.read().decode().splitlines()
+    return dict(line.removeprefix(start).split("::", 1) for line in lines if line.startswith(start))
+
+
+def wait_until_in_service(stack: LocalStack, process: str) -> None:
+    """Return when the edge sends calls to a process (again)."""
+    wait_until(
+        f"the edge finds {process} healthy",
+        lambda: at_the_edge(stack, process)["health_flags"] == "healthy",
+        seconds=5,
+        every=0.1,
+    )

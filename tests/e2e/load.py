@@ -37,11 +37,13 @@ class Answer:
         return self.recorded or (
             self.status == HTTPStatus.SERVICE_UNAVAILABLE
             and {"UNAVAILABLE"} == {each["reason"] for each in self._details("ErrorInfo")}
-            and any(each["retryDelay"] for each in self._details("RetryInfo"))
+            and any(each["retry_delay"] for each in self._details("RetryInfo"))
         )
 
     def _details(self, kind: str) -> list[dict[str, Any]]:
-        return [each for each in self.body.get("details", ()) if each["@type"] == f"type.googleapis.com/google.rpc.{kind}"]
+        return [
+            each for each in self.body.get("details", ()) if each["@type"] == f"type.googleapis.com/google.rpc.{kind}"
+        ]
 
 
 class Load:
@@ -50,6 +52,7 @@ class Load:
     def __init__(
         self, edge_url: str, codes: Sequence[str], *, connections: int = 20, a_second_each: float = 20
     ) -> None:
+        self.connections = connections
         self._address = urlsplit(edge_url).netloc
         self._codes = codes
         self._pause = 1 / a_second_each

@@ -4,6 +4,7 @@ import asyncio
 
 from redis.asyncio import Redis
 
+from deploy.local.valkey import Valkey
 from tests.rpc.scan.clients import Consumer
 from tests.rpc.scan.registry import Registry
 from voketag.scan.v1 import scan_pb2
@@ -39,3 +40,19 @@ async def test_a_code_that_was_unknown_is_known_within_a_second_of_its_issue(
     await registry.sql("UPDATE factory.batches SET state = 'ANCHORING', issued_count = quantity")
     await asyncio.sleep(1)
     assert (await consumer.scan(code)).valid
+
+
+async def test_news_arrive_again_after_the_hot_state_was_away(
+    consumer: Consumer, registry: Registry, valkey: Valkey, hot_state_url: str
+) -> None:
+    batch = await registry.issue()
+    valkey.kill()
+    valkey.start()
+    async with Redis.from_url(hot_state_url) as redis, asyncio.timeout(5):
+        while not await redis.publish("voketag:units", 0):  # noqa: ASYNC110 - waits for a server, not for us
+            await asyncio.sleep(0.1)
+        assert (await consumer.scan(batch.codes[0])).verdict == scan_pb2.VERDICT_AUTHENTIC
+        await registry.sql("UPDATE factory.units SET state = 4")
+        await redis.publish("voketag:units", batch.unit_ids[0])
+    await asyncio.sleep(0.1)
+    assert (await consumer.scan(batch.codes[0])).verdict == scan_pb2.VERDICT_BLOCKED

@@ -70,6 +70,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
                     fingerprints=Fingerprints.load(settings.fingerprint_key),
                     clock=clock,
                     timeout_seconds=settings.scan_timeout_seconds,
+                    linger_seconds=settings.linger_seconds,
                     max_waiting=settings.max_waiting,
                 )
             )

@@ -2,10 +2,11 @@
 
 While one run is under way, items gather; the next run starts when the last one ends and takes them all. A run costs
 about the same for one item and for a hundred, so the cost of an item falls as load rises, and nobody waits when there
-is none.
+is none. Between no load and full load runs would still be small and many: there a run lingers for company.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
@@ -15,11 +16,15 @@ from services.common.errors import Unavailable
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
+_COMPANY = 16
+_STILL_BUSY_SECONDS = 0.05
+
 
 class Batcher(Generic[ItemT, ResultT]):
     """Runs `run(items)` for items submitted one by one; `run` returns one result per item, in order.
 
-    When `run` raises, every item of that run gets the error; nothing is run twice.
+    When `run` raises, every item of that run gets the error; nothing is run twice. A small run right after one that had
+    company waits `linger_seconds` for more.
     """
 
     def __init__(
@@ -28,10 +33,13 @@ class Batcher(Generic[ItemT, ResultT]):
         *,
         max_size: int,
         max_waiting: int,
+        linger_seconds: float = 0,
     ) -> None:
         self._run = run
         self._max_size = max_size
         self._max_waiting = max_waiting
+        self._linger = linger_seconds
+        self._busy_until = 0.0
         self._waiting: deque[tuple[ItemT, asyncio.Future[ResultT]]] = deque()
         self._draining: asyncio.Task[None] | None = None
 
@@ -53,7 +61,12 @@ class Batcher(Generic[ItemT, ResultT]):
     async def _drain(self) -> None:
         try:
             while self._waiting:
-                await self._run_one([self._waiting.popleft() for _ in range(min(self._max_size, len(self._waiting)))])
+                if self._linger and len(self._waiting) < _COMPANY and time.monotonic() < self._busy_until:
+                    await asyncio.sleep(self._linger)
+                taken = [self._waiting.popleft() for _ in range(min(self._max_size, len(self._waiting)))]
+                await self._run_one(taken)
+                if len(taken) > 1:
+                    self._busy_until = time.monotonic() + _STILL_BUSY_SECONDS
         finally:
             self._draining = None
 

@@ -28,6 +28,8 @@ class Settings(ServerSettings, ServiceIdentity):
     """Units whose facts are kept; about 1 kB each."""
     scan_timeout_seconds: float = Field(default=2, gt=0)
     """How long a scan may take, and a statement of the database, before the answer is UNAVAILABLE."""
+    linger_seconds: float = Field(default=0.003, ge=0)
+    """How long a small group of scans waits for company while others come in; an idle process never waits."""
     max_waiting: int = Field(default=5_000, ge=1)
     """Scans that may wait at once; further ones are UNAVAILABLE at once."""
 

@@ -2,8 +2,8 @@
 
 Scans travel in groups: those that arrive while one group is under way are the next. A group is one query, one round
 trip to the hot state and one commit, however many scans are in it. Alternatives considered: each step with a queue of
-its own (groups fall apart between the steps; the CPU per scan doubled under load), a commit that lingers for company
-(waits even when nobody comes).
+its own (groups fall apart between the steps; the CPU per scan doubled under load), a commit that lingers by itself (the
+query and the round trip stay small and many).
 """
 
 import asyncio
@@ -49,6 +49,7 @@ class Scans:
         fingerprints: Fingerprints,
         clock: Clock,
         timeout_seconds: float,
+        linger_seconds: float,
         max_waiting: int,
     ) -> None:
         """`connection` records scans; `timeout_seconds` is how long a scan may take before it is Unavailable."""
@@ -60,7 +61,7 @@ class Scans:
         self._clock = clock
         self._timeout = timeout_seconds
         self._batcher: Batcher[_Attempt, Scan | None] = Batcher(
-            self._group, max_size=_LARGEST_GROUP, max_waiting=max_waiting
+            self._group, max_size=_LARGEST_GROUP, max_waiting=max_waiting, linger_seconds=linger_seconds
         )
 
     async def scan(self, code: str, device: Device) -> Scan:

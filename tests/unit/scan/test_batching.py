@@ -30,6 +30,30 @@ async def test_what_arrives_during_a_run_is_the_next_run() -> None:
     assert runs == [[0], [1, 2, 3], [4, 5]]
 
 
+async def test_a_lone_item_does_not_linger() -> None:
+    async def run(items: Sequence[int]) -> list[int]:
+        return list(items)
+
+    batcher: Batcher[int, int] = Batcher(run, max_size=10, max_waiting=10, linger_seconds=5)
+    async with asyncio.timeout(1):
+        assert [await batcher.submit(item) for item in (1, 2)] == [1, 2]
+
+
+async def test_a_small_run_after_one_with_company_lingers_for_more() -> None:
+    runs: list[int] = []
+
+    async def run(items: Sequence[int]) -> list[int]:
+        runs.append(len(items))
+        return list(items)
+
+    batcher: Batcher[int, int] = Batcher(run, max_size=100, max_waiting=100, linger_seconds=0.02)
+    await asyncio.gather(batcher.submit(1), batcher.submit(2))
+    early = asyncio.create_task(batcher.submit(3))
+    await asyncio.sleep(0.005)
+    await asyncio.gather(early, batcher.submit(4))
+    assert runs == [2, 2]
+
+
 async def test_too_many_waiting_are_turned_away_at_once() -> None:
     opened = asyncio.Event()
 

@@ -233,10 +233,20 @@ def _anchor(fields: "_Fields") -> AnchorProof:
 
 
 def _decode(text: str | bytes, name: str) -> object:
+    """Read JSON as every other reader would: what they may read in two ways is refused."""
     try:
-        return json.loads(text, object_pairs_hook=_unambiguous)
+        utf_8 = text if isinstance(text, str) else text.decode()  # json.loads would take UTF-16 and a byte order mark
+        value: object = json.loads(utf_8, object_pairs_hook=_unambiguous, parse_constant=_no_number)
+        # JSON can escape half of a surrogate pair, which has no UTF-8 form: some readers keep it, others replace it.
+        json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise MalformedReceipt(f"{name} is not JSON: {error}") from error
+    return value
+
+
+def _no_number(name: str) -> object:
+    """Refuse NaN and the infinities, which Python reads although JSON has none."""
+    raise ValueError(f"{name} is not a number of JSON")
 
 
 def _unambiguous(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -19,6 +19,7 @@ from voketag_sdk._version import __version__
 from voketag_sdk.errors import (
     ChainUnreachable,
     ReceiptMismatch,
+    RootNotInTransaction,
     RootNotOnChain,
     TooFewConfirmations,
     TransactionFailed,
@@ -82,7 +83,7 @@ def _check_transaction(anchor: AnchorProof, transaction: Mapping[str, Any] | Non
         raise ChainUnreachable("the node answers with logs that are none")
     events = [log for log in logs if is_anchored_event(log, contract=anchor.contract, root=anchor.root)]
     if not events:
-        raise RootNotOnChain(f"the transaction {anchor.tx_hash} did not anchor the receipt's root")
+        raise RootNotInTransaction(f"the transaction {anchor.tx_hash} did not anchor the receipt's root")
     if _first_word(events[0].get("data")) != anchor.tree_size:
         raise ReceiptMismatch("the root was anchored with another tree size than the receipt's")
     block_number = _number(transaction["blockNumber"])

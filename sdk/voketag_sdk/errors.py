@@ -283,6 +283,10 @@ class RootNotOnChain(ReceiptError):
     """The contract does not hold the receipt's root."""
 
 
+class RootNotInTransaction(RootNotOnChain):
+    """The contract holds the root, but another transaction than the receipt's wrote it."""
+
+
 class TransactionNotOnChain(ReceiptError):
     """The chain does not know the receipt's transaction, or it is in no block yet."""
 

@@ -8,6 +8,7 @@ receipt are a stranger's words, so nothing in them can steer the terminal.
 
 import argparse
 import json
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -43,9 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = audit(parse(_read(options.receipt)), trust)
     except (MalformedReceipt, OSError) as error:
         verdict = f"{'NOT READ' if isinstance(error, OSError) else 'MALFORMED'}: {shown(error)}"
-        print(json.dumps({"outcome": "malformed", "exit_code": 2, "verdict": verdict}) if options.json else verdict)  # noqa: T201
+        _print(json.dumps({"outcome": "malformed", "exit_code": 2, "verdict": verdict}) if options.json else verdict)
         return Outcome.MALFORMED
-    print(as_json(found) if options.json else as_text(found))  # noqa: T201
+    _print(as_json(found) if options.json else as_text(found))
     return found.outcome
 
 
@@ -137,6 +138,14 @@ def _depth(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of 1 or more")
     return int(text)
+
+
+def _print(text: str) -> None:
+    try:
+        print(text, flush=True)  # noqa: T201
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`). A traceback's exit code would say that the receipt proves nothing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _read(name: str) -> bytes:

@@ -1,0 +1,3 @@
+module voketag/interop
+
+go 1.21

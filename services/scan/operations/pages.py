@@ -1,4 +1,8 @@
-"""The consumer page: a scan whose every outcome is a page."""
+"""The consumer page: a scan whose every outcome is a page.
+
+The HTTP status stays 200 whatever a page says: people read the page, and a browser or a phone's scanner that shows its
+own error instead of ours helps nobody. Programs ask `Scan`, whose status tells; metrics count what pages refused.
+"""
 
 from services.common.errors import MalformedCode, UnknownCode, VokeTagError
 from services.common.logs import get_logger

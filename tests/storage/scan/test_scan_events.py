@@ -105,6 +105,19 @@ async def test_recent_scans_are_counted_by_time_and_device(connection: HeldConne
     assert found[8] == events.RecordedScans(rapid=0, recent=0, devices=frozenset())
 
 
+async def test_recent_scans_are_found_by_index_however_many_there_are(
+    connection: HeldConnection, database_url: DatabaseUrl
+) -> None:
+    await events.record(connection, [scan_of(unit) for unit in range(5000)])
+    owner = await asyncpg.connect(database_url())
+    await owner.execute("ANALYZE")
+    await owner.execute("SET plan_cache_mode = force_generic_plan")
+    rows = await owner.fetch(f"EXPLAIN {events.RECENT}", [1, 2], NOW, NOW)
+    await owner.close()
+    plan = "\n".join(row[0] for row in rows)
+    assert "Index Scan using scan_events_202611_unit_id_scanned_at_idx" in plan, plan
+
+
 @pytest.mark.parametrize(
     "statement",
     [

@@ -1,14 +1,18 @@
-"""The wheel, built once and installed once, and a platform that follows a script."""
+"""The wheel, built once and installed once, a chain with a receipt on it, and a platform that follows a script."""
 
 import subprocess
 import sys
 import sysconfig
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from deploy.local.anvil import Anvil
+from tests.sdk.chain import Chain
 from tests.sdk.platform_double import PlatformDouble, open_double
+from tests.sdk.receipt_maker import ANCHOR_SIZE, make_receipt
+from voketag_kernel.receipts import Receipt
 from voketag_sdk import AsyncClient, RetryPolicy
 
 REPOSITORY = Path(__file__).parents[2]
@@ -40,6 +44,29 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     [packages] = folder.glob("lib/python*/site-packages")
     (packages / "dependencies.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
     return python
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    """anvil, which mines at once."""
+    with Anvil(tmp_path_factory.mktemp("chain"), block_seconds=None) as anvil:
+        yield Chain(anvil)
+
+
+@pytest.fixture(scope="module")
+def contract(chain: Chain) -> str:
+    """The registry's address."""
+    return chain.deploy()
+
+
+@pytest.fixture(scope="module")
+def receipt(chain: Chain, contract: str) -> Receipt:
+    """A receipt whose anchor root is on the chain."""
+    root = make_receipt().anchor
+    assert root is not None
+    mined = chain.anchor(contract, root.root, ANCHOR_SIZE)
+    assert mined["status"] == "0x1"
+    return make_receipt(contract=contract, tx_hash=mined["transactionHash"], block_number=int(mined["blockNumber"], 16))
 
 
 @pytest.fixture

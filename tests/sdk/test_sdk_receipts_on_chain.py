@@ -1,75 +1,20 @@
 """Receipts against a real chain (anvil) with the real contract, asked as an auditor asks: by JSON-RPC alone."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
-from time import monotonic, sleep
 from typing import Any
 
 import pytest
-from eth_abi.abi import encode
-from eth_utils.abi import function_signature_to_4byte_selector
 
-from deploy.local.anvil import CHAIN_ID, Anvil
-from services.anchor.contract.artifact import load_artifact
-from tests.sdk.receipt_maker import ANCHOR_SIZE, make_receipt
+from deploy.local.anvil import CHAIN_ID
+from tests.sdk.chain import Chain
+from tests.sdk.receipt_maker import ANCHOR_SIZE
 from voketag_kernel.receipts import Receipt
 from voketag_sdk import errors, verify_receipt
 from voketag_sdk.errors import ReceiptError
-
-
-class Chain:
-    """anvil with unlocked accounts: it signs for us."""
-
-    def __init__(self, anvil: Anvil) -> None:
-        self.anvil = anvil
-        self._sender = anvil.call("eth_accounts")[0]
-
-    def send(self, data: bytes, to: str | None = None) -> dict[str, Any]:
-        """Mine one transaction and return its receipt, whether it succeeds or not."""
-        call = {"from": self._sender, "data": "0x" + data.hex(), "gas": hex(3_000_000)} | ({"to": to} if to else {})
-        tx_hash = self.anvil.call("eth_sendTransaction", call)
-        deadline = monotonic() + 10
-        while monotonic() < deadline:
-            mined: dict[str, Any] | None = self.anvil.call("eth_getTransactionReceipt", tx_hash)
-            if mined is not None:
-                return mined
-            sleep(0.02)  # even mining at once takes a moment
-        raise AssertionError(f"anvil did not mine {tx_hash} within 10 s")
-
-    def deploy(self) -> str:
-        """Deploy a registry that we may write to."""
-        constructor = encode(["address", "address"], [self._sender, self._sender])
-        address: str = self.send(bytes.fromhex(load_artifact().init_bytecode[2:]) + constructor)["contractAddress"]
-        return address
-
-    def anchor(self, contract: str, root: bytes, size: int) -> dict[str, Any]:
-        selector = function_signature_to_4byte_selector("anchor(bytes32,uint64)")
-        return self.send(selector + encode(["bytes32", "uint64"], [root, size]), contract)
-
-
-@pytest.fixture(scope="module")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    with Anvil(tmp_path_factory.mktemp("chain"), block_seconds=None) as anvil:
-        yield Chain(anvil)
-
-
-@pytest.fixture(scope="module")
-def contract(chain: Chain) -> str:
-    return chain.deploy()
-
-
-@pytest.fixture(scope="module")
-def receipt(chain: Chain, contract: str) -> Receipt:
-    """A receipt whose anchor root is on the chain."""
-    root = make_receipt().anchor
-    assert root is not None
-    mined = chain.anchor(contract, root.root, ANCHOR_SIZE)
-    assert mined["status"] == "0x1"
-    return make_receipt(contract=contract, tx_hash=mined["transactionHash"], block_number=int(mined["blockNumber"], 16))
 
 
 def changed(receipt: Receipt, **change: Any) -> Receipt:

@@ -232,10 +232,17 @@ def _anchor(fields: "_Fields") -> AnchorProof:
     )
 
 
+# Far more than any receipt has. The interpreter's own guard is not enough: a library may have raised the recursion
+# limit for the whole process (web3 brings one that does), and then bottomless nesting would end it.
+_MOST_BRACKETS: Final = 1_000
+
+
 def _decode(text: str | bytes, name: str) -> object:
     """Read JSON as every other reader would: what they may read in two ways is refused."""
     try:
         utf_8 = text if isinstance(text, str) else text.decode()  # json.loads would take UTF-16 and a byte order mark
+        if utf_8.count("[") + utf_8.count("{") > _MOST_BRACKETS:
+            raise ValueError("it is nested too deeply")
         value: object = json.loads(utf_8, object_pairs_hook=_unambiguous, parse_constant=_no_number)
         # JSON can escape half of a surrogate pair, which has no UTF-8 form: some readers keep it, others replace it.
         json.dumps(value, ensure_ascii=False).encode()

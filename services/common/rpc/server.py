@@ -22,7 +22,12 @@ from services.common.settings import ServerSettings
 CLIENT_ADDRESS_HEADER = "x-client-address"
 """Set by Envoy on every request, over whatever a client sent: the address behind the trusted hops."""
 MAX_MESSAGE_BYTES = 11 * 1024 * 1024
+# More than the edge lets through (32 KiB, and the path twice): grpc refuses more with words of its own, and at random
+# between the soft limit and the hard one.
+_MAX_METADATA_BYTES = 128 * 1024
 _OPTIONS = [
+    ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.keepalive_time_ms", 30_000),

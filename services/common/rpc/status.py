@@ -58,9 +58,9 @@ def _info_of(error: grpc.aio.AioRpcError) -> tuple[error_details_pb2.ErrorInfo |
 
 
 def _leaves(tree: type[VokeTagError]) -> dict[str, type[VokeTagError]]:
-    return {tree.reason: tree} | {
-        reason: leaf for branch in tree.__subclasses__() for reason, leaf in _leaves(branch).items()
-    }
+    """Return the owner of each reason. A room's own refinement of a leaf shares its reason and stays in the room."""
+    owned = {tree.reason: tree} if "reason" in tree.__dict__ else {}
+    return owned | {reason: leaf for branch in tree.__subclasses__() for reason, leaf in _leaves(branch).items()}
 
 
 def _pack(message: Message) -> any_pb2.Any:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from dataclasses import replace
 
 import pytest
@@ -142,7 +143,18 @@ def test_a_field_of_the_wrong_form_is_named(receipt: Receipt, field: str, value:
         receipts.parse(document)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "null", "\xff", '{"format":1}', "[" * 100_000])
+def test_bottomless_nesting_is_malformed_whatever_the_recursion_limit() -> None:
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(100_000)
+    try:
+        for text in ("[" * 1_000_000, '{"format":' * 1_000_000):
+            with pytest.raises(MalformedReceipt, match="nested"):
+                receipts.parse(text)
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "null", "\xff", '{"format":1}', "[" * 100])
 def test_texts_that_are_no_receipts_are_malformed(text: str) -> None:
     with pytest.raises(MalformedReceipt):
         receipts.parse(text)

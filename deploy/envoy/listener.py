@@ -57,7 +57,7 @@ def _connection_manager(settings: EnvoySettings) -> dict[str, Any]:
         "route_config": routes.configuration(settings, page_filter=_transcoder(settings, any_query=True)),
         "http_filters": [
             _filter("local_ratelimit", _rate_limit(settings)),
-            # Routes of gRPC turn this one off: their streams must flow, and the servers have a limit of their own.
+            # Routes of streams turn this one off: they must flow, and the servers have a limit of their own.
             _filter("buffer", {"@type": routes.BUFFER, "max_request_bytes": settings.max_message_bytes}),
             _filter("grpc_web", {"@type": f"{_API}.filters.http.grpc_web.v3.GrpcWeb"}),
             _filter("grpc_json_transcoder", _transcoder(settings, any_query=False)),

@@ -37,6 +37,8 @@ _IS_GRPC: tuple[dict[str, Any], ...] = (
     {"header_filter": {"header": {"name": "x-envoy-original-path", "present_match": True, "invert_match": True}}},
 )
 
+# Over gRPC, a path that leads nowhere is UNIMPLEMENTED: clients of reflection try the older version then.
+_GRPC_CODES = {404: code_pb2.UNIMPLEMENTED, 405: code_pb2.UNIMPLEMENTED}
 _AGAIN = "the service does not answer; try again"
 _REPLIES = (
     Reply(400, code_pb2.INVALID_ARGUMENT, "INVALID_ARGUMENT", "the request is not well formed"),
@@ -62,17 +64,18 @@ def configuration() -> dict[str, Any]:
 
 
 def _grpc(reply: Reply) -> dict[str, Any]:
-    details = base64.b64encode(_status(reply).SerializeToString()).rstrip(b"=").decode()
+    status = _status(reply)
+    details = base64.b64encode(status.SerializeToString()).rstrip(b"=").decode()
     return {
         "filter": {"and_filter": {"filters": [_has_status(reply), *_IS_GRPC]}},
         "body_format_override": {"text_format_source": {"inline_string": reply.message}},
-        "headers_to_add": [
-            {
-                "header": {"key": "grpc-status-details-bin", "value": details},
-                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-            }
-        ],
+        # gRPC's libraries refuse details whose code is not the call's, and Envoy's own choice is another one at times.
+        "headers_to_add": [_header("grpc-status", str(status.code)), _header("grpc-status-details-bin", details)],
     }
+
+
+def _header(key: str, value: str) -> dict[str, Any]:
+    return {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
 def _json(reply: Reply) -> dict[str, Any]:
@@ -98,7 +101,8 @@ def _status(reply: Reply) -> status_pb2.Status:
     if reply.retry_seconds:
         delay = duration_pb2.Duration(seconds=reply.retry_seconds)
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
-    return status_pb2.Status(code=reply.code, message=reply.message, details=map(_pack, details))
+    code = _GRPC_CODES.get(reply.http_status, reply.code)
+    return status_pb2.Status(code=code, message=reply.message, details=map(_pack, details))
 
 
 def _pack(message: Message) -> any_pb2.Any:

@@ -59,10 +59,13 @@ def _routes(settings: EnvoySettings, page_filter: dict[str, Any]) -> Iterator[di
     for service, contract in services(settings).items():
         room = service.split(".")[1]
         for method in contract.method:
+            path = f"/{service}/{method.name}"
             if method.client_streaming or method.server_streaming:
-                yield _stream(f"/{service}/{method.name}", room)
-        yield _unary(f"/{service}/", room, timeout_seconds=settings.timeouts_seconds[room])
-    yield _unary("/grpc.health.v1.Health/", "scan", timeout_seconds=settings.timeouts_seconds["scan"])
+                yield _stream(path, room)
+            else:
+                yield _unary(path, room, timeout_seconds=settings.timeouts_seconds[room])
+    yield _unary("/grpc.health.v1.Health/Check", "scan", timeout_seconds=settings.timeouts_seconds["scan"])
+    yield _stream("/grpc.health.v1.Health/Watch", "scan")
     if settings.reflection:
         for version in ("v1", "v1alpha"):
             yield _stream(f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo", "admin")
@@ -74,15 +77,14 @@ def _routes(settings: EnvoySettings, page_filter: dict[str, Any]) -> Iterator[di
     }
 
 
-def _unary(prefix: str, cluster: str, *, timeout_seconds: float) -> dict[str, Any]:
+def _unary(path: str, cluster: str, *, timeout_seconds: float) -> dict[str, Any]:
     return {
-        "match": {"prefix": prefix},
+        "match": {"path": path},
         "route": {
             "cluster": cluster,
             "timeout": f"{timeout_seconds}s",
             "retry_policy": _RETRY_OF_ROOM.get(cluster, _RETRY),
         },
-        "typed_per_filter_config": _UNBUFFERED,
     }
 
 

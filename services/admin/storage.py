@@ -29,6 +29,8 @@ async def insert_user(tx: Transaction, user: User) -> None:
 
 async def user_by_email(tx: Transaction, email: str) -> User | None:
     """Return the person with this address."""
+    if "\0" in email:  # PostgreSQL has no such text, and would refuse the question
+        return None
     row = (await tx.connection.execute(select(users).where(users.c.email == email))).one_or_none()
     if row is None:
         return None

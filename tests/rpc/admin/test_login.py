@@ -61,7 +61,9 @@ async def test_the_right_password_gives_a_token_that_services_believe(admin: str
     assert (caller.subject, caller.tenant_id) == (answer.user_id, TENANT)
 
 
-@pytest.mark.parametrize(("email", "password"), [(EMAIL, "wrong"), ("nobody@example.com", PASSWORD)])
+@pytest.mark.parametrize(
+    ("email", "password"), [(EMAIL, "wrong"), ("nobody@example.com", PASSWORD), ("ana\0@example.com", PASSWORD)]
+)
 async def test_a_wrong_address_and_a_wrong_password_are_told_apart_by_nobody(
     admin: str, email: str, password: str
 ) -> None:

@@ -2,7 +2,7 @@
 
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from deploy.local.stack import LocalStack
@@ -46,11 +46,11 @@ def at_the_edge(stack: LocalStack, process: str) -> dict[str, str]:
     return dict(line.removeprefix(start).split("::", 1) for line in lines if line.startswith(start))
 
 
-def wait_until_in_service(stack: LocalStack, process: str) -> None:
-    """Return when the edge sends calls to a process (again)."""
+def wait_until_in_service(stack: LocalStack, processes: Sequence[str]) -> None:
+    """Return when the edge sends calls to each of the processes (again)."""
     wait_until(
-        f"the edge finds {process} healthy",
-        lambda: at_the_edge(stack, process)["health_flags"] == "healthy",
+        f"the edge finds {' and '.join(processes)} healthy",
+        lambda: all(at_the_edge(stack, process)["health_flags"] == "healthy" for process in processes),
         seconds=5,
         every=0.1,
     )

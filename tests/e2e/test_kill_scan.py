@@ -35,8 +35,8 @@ def test_a_killed_scan_process_costs_only_the_scans_that_it_had_in_hand(
     breakable: LocalStack, codes: list[str]
 ) -> None:
     with Load(breakable.credentials["edge_url"], codes) as load:
-        for process in PROCESSES:  # one after the other: in the end the edge works with two new ones
-            wait_until_in_service(breakable, process)
+        for process in PROCESSES:
+            wait_until_in_service(breakable, PROCESSES)
             wait_for_verdicts(load)
             crash(breakable, process, meanwhile=lambda: wait_for_verdicts(load))
             wait_for_recovery(load)
@@ -61,7 +61,7 @@ def test_scan_processes_that_are_stopped_one_after_the_other_fail_no_scan(
 ) -> None:
     with Load(breakable.credentials["edge_url"], codes) as load:
         for process in PROCESSES:
-            wait_until_in_service(breakable, process)
+            wait_until_in_service(breakable, PROCESSES)
             wait_for_verdicts(load)
             breakable.stop(process)
             wait_for_verdicts(load)

@@ -5,6 +5,7 @@ checked for its form. Ask a node of your own, or two of different operators, if 
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +31,10 @@ from voketag_sdk.errors import (
 
 _MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """The logs of a transaction that anchors 256 roots take 200 KB."""
+
+_MOST_DEPTH = 32
+"""An answer with logs is five deep."""
+_TEXT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)  # to the very end where no quote ends it: linear
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,13 +126,29 @@ class _Node:
         try:
             # The scheme was checked: this opens no file.
             with urlopen(Request(self._url, body, headers), timeout=self._timeout) as response:  # noqa: S310
-                answer: object = json.loads(response.read(_MAX_ANSWER_BYTES))
+                answer = _decode(response.read(_MAX_ANSWER_BYTES))
         except (OSError, HTTPException, ValueError, RecursionError) as error:
             raise ChainUnreachable(f"the node does not answer {method}: {error}") from error
         if not isinstance(answer, Mapping) or "error" in answer or "result" not in answer:
             problem = answer.get("error") if isinstance(answer, Mapping) else answer
             raise ChainUnreachable(f"the node refuses {method}: {str(problem)[:200]}")
         return answer["result"]
+
+
+def _decode(answer: bytes) -> object:
+    """Return the answer's JSON; ValueError where it is none.
+
+    Its depth is measured first. The interpreter's own guard is not enough: a library may have raised the recursion
+    limit for the whole process (web3 brings one that does), and then bottomless nesting would end it.
+    """
+    text = answer.decode()
+    depth = 0
+    for bracket in re.findall(r"[\[\]{}]", _TEXT.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > _MOST_DEPTH:
+            raise ValueError("it is nested too deeply")
+    decoded: object = json.loads(text)
+    return decoded
 
 
 def _number(value: object) -> int:

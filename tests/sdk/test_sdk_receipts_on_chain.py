@@ -125,6 +125,7 @@ class _Babbler(BaseHTTPRequestHandler):
         b'"0x7a69"',
         b"\xff\xfe",
         b"[" * 100_000,
+        b'["]\\"]",' * 100_000,
         b'{"jsonrpc":"2.0","id":1}',
         b'{"jsonrpc":"2.0","id":1,"result":null}',
         b'{"jsonrpc":"2.0","id":1,"result":{}}',

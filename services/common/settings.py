@@ -45,6 +45,9 @@ class ServerSettings(ProcessSettings):
     """Time of a call that brings no deadline of its own. Streams have none."""
     log_calls: bool = True
     """Write a log line per call. Envoy's access log has them all; the public hot path turns this off."""
+    drain_seconds: float = Field(default=0, ge=0)
+    """How long to go on serving after SIGTERM while health checks already say NOT_SERVING: longer than a balancer's
+    interval, so that no call arrives at a closed door. Kubernetes and rolling restarts want 2 to 5."""
     stop_grace_seconds: float = Field(default=10, ge=0)
     """How long running calls may go on after SIGTERM."""
 

@@ -1,5 +1,6 @@
 """The one builder of servers. grpc.aio is one transport under the pipeline; tests start servers through this, too."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Self
@@ -84,6 +85,7 @@ class Server:
     async def __aexit__(self, *_: object) -> None:
         """Tell balancers first, then let running calls end within the grace time."""
         await self._health.enter_graceful_shutdown()
+        await asyncio.sleep(self._settings.drain_seconds)
         await self._grpc.stop(self._settings.stop_grace_seconds)
 
 

@@ -70,7 +70,7 @@ class ScanServiceServicer:
     def Scan(self, request, context):
         """Gives the verdict on a code, and records the scan before it answers.
         Malformed codes are INVALID_ARGUMENT (MALFORMED_CODE); well-formed ones that are not ours are NOT_FOUND
-        (UNKNOWN_CODE). UNAVAILABLE means that nothing was recorded and no verdict was given.
+        (UNKNOWN_CODE). UNAVAILABLE means that no verdict was given; the scan may have been recorded all the same.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

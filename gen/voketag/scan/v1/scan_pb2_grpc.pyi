@@ -37,7 +37,7 @@ class ScanServiceStub:
     Scan: _grpc.UnaryUnaryMultiCallable[_scan_pb2.ScanRequest, _scan_pb2.ScanResponse]
     """Gives the verdict on a code, and records the scan before it answers.
     Malformed codes are INVALID_ARGUMENT (MALFORMED_CODE); well-formed ones that are not ours are NOT_FOUND
-    (UNKNOWN_CODE). UNAVAILABLE means that nothing was recorded and no verdict was given.
+    (UNKNOWN_CODE). UNAVAILABLE means that no verdict was given; the scan may have been recorded all the same.
     """
     OpenScanPage: _grpc.UnaryUnaryMultiCallable[_scan_pb2.OpenScanPageRequest, _httpbody_pb2.HttpBody]
     """The page that a printed code opens. It is a scan, and always a page: errors are pages, too."""
@@ -59,7 +59,7 @@ class ScanServiceAsyncStub(ScanServiceStub):
     Scan: _aio.UnaryUnaryMultiCallable[_scan_pb2.ScanRequest, _scan_pb2.ScanResponse]  # type: ignore[assignment]
     """Gives the verdict on a code, and records the scan before it answers.
     Malformed codes are INVALID_ARGUMENT (MALFORMED_CODE); well-formed ones that are not ours are NOT_FOUND
-    (UNKNOWN_CODE). UNAVAILABLE means that nothing was recorded and no verdict was given.
+    (UNKNOWN_CODE). UNAVAILABLE means that no verdict was given; the scan may have been recorded all the same.
     """
     OpenScanPage: _aio.UnaryUnaryMultiCallable[_scan_pb2.OpenScanPageRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """The page that a printed code opens. It is a scan, and always a page: errors are pages, too."""
@@ -84,7 +84,7 @@ class ScanServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_scan_pb2.ScanResponse, _abc.Awaitable[_scan_pb2.ScanResponse]]:
         """Gives the verdict on a code, and records the scan before it answers.
         Malformed codes are INVALID_ARGUMENT (MALFORMED_CODE); well-formed ones that are not ours are NOT_FOUND
-        (UNKNOWN_CODE). UNAVAILABLE means that nothing was recorded and no verdict was given.
+        (UNKNOWN_CODE). UNAVAILABLE means that no verdict was given; the scan may have been recorded all the same.
         """
 
     @_abc_1.abstractmethod

@@ -4,12 +4,19 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
+import grpc
 import pytest
 
+from deploy.local import python
 from deploy.local.stack import LocalStack
+from tests.e2e.edge import Rest
+from tests.e2e.faults import wait_until
+from voketag.factory.v1 import factory_pb2
 
 
 class MakeStack(Protocol):
@@ -22,6 +29,69 @@ class MakeStack(Protocol):
 def stack(request: pytest.FixtureRequest) -> Iterator[LocalStack]:
     """The session's stack. Tests share it: they make their own products and batches, and break nothing."""
     yield from _running(request)
+
+
+@pytest.fixture(scope="session")
+def rest(stack: LocalStack) -> Rest:
+    """REST through the session's edge, without credentials."""
+    return Rest(stack.credentials["edge_url"])
+
+
+@pytest.fixture(scope="session")
+def partner(rest: Rest, stack: LocalStack) -> Rest:
+    """REST as the stack's own tenant."""
+    return rest.with_key(stack.credentials["partner_api_key"])
+
+
+@pytest.fixture(scope="session")
+def rival_key(stack: LocalStack) -> str:
+    """An API key of another tenant, with every scope."""
+    settings = {"ENVIRONMENT": "local", "DATABASE_URL": stack.postgres.url("voketag_factory")}
+    new = ("create-tenant", "--name", "Rival", "--verification-base-url", "https://rival.example")
+    with python.Command("services.factory.cli", *new, settings=settings) as command:
+        tenant = command.answer()["tenant_id"]
+    new = ("create-api-key", "--tenant", tenant, "--name", "rival")
+    with python.Command("services.factory.cli", *new, settings=settings) as command:
+        return str(command.answer()["api_key"])
+
+
+@pytest.fixture(scope="session")
+def operator_token(rest: Rest, stack: LocalStack) -> str:
+    """Access token of the stack's operator."""
+    credentials = {"email": stack.credentials["admin_email"], "password": stack.credentials["admin_password"]}
+    return str(rest("POST", "/v1/admin/auth/login", credentials).body["access_token"])
+
+
+@pytest.fixture(scope="session")
+def channel(stack: LocalStack) -> Iterator[grpc.Channel]:
+    """gRPC through the session's edge, on the port of REST."""
+    with grpc.insecure_channel(stack.credentials["edge_url"].removeprefix("http://")) as opened:
+        yield opened
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A batch whose root is on the chain."""
+
+    product: factory_pb2.Product
+    batch: factory_pb2.Batch
+    units: tuple[factory_pb2.Unit, ...]
+
+
+@pytest.fixture(scope="session")
+def issued(partner: Rest) -> Issued:
+    """Ordered over REST, as contracts.md says, and waited for."""
+    product = partner("POST", "/v1/products", {"sku": f"COFFEE-{uuid4().hex[:8]}", "name": "Mountain coffee"})
+    order = {"product_id": product.body["product_id"], "quantity": 5, "lot": "L-7", "expires_at": "2099-12-31"}
+    batch_id = partner("POST", "/v1/batches", order).body["batch_id"]
+    batch = wait_until(
+        "the batch is on the chain",
+        lambda: _completed(partner("GET", f"/v1/batches/{batch_id}").as_message(factory_pb2.Batch)),
+        seconds=60,
+        every=0.2,
+    )
+    units = partner("GET", f"/v1/batches/{batch_id}/units").as_message(factory_pb2.ListUnitsResponse)
+    return Issued(product=product.as_message(factory_pb2.Product), batch=batch, units=tuple(units.units))
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +121,10 @@ def folder() -> Iterator[Path]:
     made.chmod(0o711)
     yield made
     shutil.rmtree(made, ignore_errors=True)
+
+
+def _completed(batch: factory_pb2.Batch) -> factory_pb2.Batch | None:
+    return batch if batch.state == factory_pb2.BATCH_STATE_COMPLETED else None
 
 
 def _running(request: pytest.FixtureRequest, **arguments: Any) -> Iterator[LocalStack]:

@@ -3,68 +3,19 @@
 import json
 import re
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import grpc
 import pytest
-from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from deploy.local.stack import LocalStack
 from tests.e2e.conftest import MakeStack
+from tests.e2e.edge import UNKNOWN_CODE, Rest, refusal_of
 from voketag.admin.v1 import admin_pb2, admin_pb2_grpc
 from voketag.factory.v1 import factory_pb2, factory_pb2_grpc
 from voketag.scan.v1 import scan_pb2, scan_pb2_grpc
-
-UNKNOWN_CODE = "A" * 20
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Status, headers and body of a REST call."""
-
-    status: int
-    headers: dict[str, str]
-    body: Any
-
-    @property
-    def reason(self) -> str:
-        """The reason of the one ErrorInfo that every error has."""
-        infos = [detail for detail in self.body["details"] if detail["@type"].endswith("google.rpc.ErrorInfo")]
-        assert [info["domain"] for info in infos] == ["voketag"]
-        return str(infos[0]["reason"])
-
-
-class Rest:
-    """REST through the edge."""
-
-    def __init__(self, edge_url: str) -> None:
-        self._edge_url = edge_url
-
-    def __call__(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
-        request = urllib.request.Request(self._edge_url + path, body, headers, method=method)  # noqa: S310 - loopback
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - loopback
-                return _answer(answer.status, answer.headers, answer.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                return _answer(error.code, error.headers, error.read())
-
-
-@pytest.fixture
-def rest(stack: LocalStack) -> Rest:
-    return Rest(stack.credentials["edge_url"])
-
-
-@pytest.fixture
-def channel(stack: LocalStack) -> Iterator[grpc.Channel]:
-    with grpc.insecure_channel(stack.credentials["edge_url"].removeprefix("http://")) as opened:
-        yield opened
 
 
 def test_json_keeps_the_contracts_names_and_prints_zero_values(rest: Rest, stack: LocalStack) -> None:
@@ -140,7 +91,7 @@ def test_a_method_that_no_service_has_is_unimplemented_over_grpc(channel: grpc.C
     with pytest.raises(grpc.RpcError) as refused:
         call(b"", timeout=5)
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
-    assert _reason(refused.value) == "METHOD_NOT_FOUND"
+    assert refusal_of(refused.value).reason == "METHOD_NOT_FOUND"
 
 
 def test_the_request_id_of_the_client_comes_back(rest: Rest) -> None:
@@ -170,7 +121,7 @@ def test_a_room_that_is_down_is_unavailable_and_comes_back(make_stack: MakeStack
         with pytest.raises(grpc.RpcError) as refused:
             admin_pb2_grpc.AdminServiceStub(channel).Login(admin_pb2.LoginRequest(), timeout=5)
         assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
-        assert _reason(refused.value) == "UNAVAILABLE"
+        assert refusal_of(refused.value).reason == "UNAVAILABLE"
     stack.start("admin")
     _wait_until_status(lambda: rest("POST", "/v1/admin/auth/login", login), 401)
 
@@ -182,22 +133,7 @@ def test_a_stream_passes_and_a_partners_key_is_needed(channel: grpc.Channel) -> 
     watch = factory_pb2_grpc.FactoryServiceStub(channel).WatchBatch(factory_pb2.WatchBatchRequest(), timeout=5)
     with pytest.raises(grpc.RpcError) as refused:
         next(iter(watch))
-    assert _reason(refused.value) == "UNAUTHENTICATED"
-
-
-def _answer(status: int, headers: Any, body: bytes) -> Answer:
-    lowered = {name.lower(): value for name, value in headers.items()}
-    text = body.decode()
-    is_json = lowered.get("content-type", "").startswith("application/json")
-    return Answer(status, lowered, json.loads(text) if is_json else text)
-
-
-def _reason(error: grpc.RpcError) -> str:
-    trailers = dict(error.trailing_metadata())  # type: ignore[attr-defined]
-    status = status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
-    info = error_details_pb2.ErrorInfo()
-    assert [detail.Unpack(info) for detail in status.details].count(True) == 1
-    return str(info.reason)
+    assert refusal_of(refused.value).reason == "UNAUTHENTICATED"
 
 
 def _access_log_line(stack: LocalStack, request_id: str) -> dict[str, Any]:

@@ -123,10 +123,15 @@ def _worker(
 
 
 async def _close(worker: Worker) -> None:
+    pool: ArqRedis | None = worker.pool  # None when it never connected
     try:
         await worker.close()
     except (RedisError, OSError) as error:
         _log.debug("the queue was gone at closing", error=str(error))
+    finally:
+        # arq says goodbye to the server first, and leaves its connections open when there is nobody to say it to.
+        if pool is not None:
+            await pool.connection_pool.disconnect()
 
 
 def _keyed(run: Callable[[str], Awaitable[None]]) -> WorkerCoroutine:

@@ -114,6 +114,7 @@ async def test_a_chain_that_goes_away_under_a_transaction_finds_it_again(
 
     async with worker():
         await eventually(submitted)
+        await asyncio.sleep(1.5)  # anvil writes its state once a second; the contract must be in it
         resting_anvil.kill()
         await eventually(lambda: batches.wait_with_reason("the chain's node does not answer"))
         resting_anvil.start()

@@ -10,6 +10,22 @@ _API = "type.googleapis.com/envoy.extensions"
 _TRANSCODER = f"{_API}.filters.http.grpc_json_transcoder.v3.GrpcJsonTranscoder"
 
 
+# grpc's server parses these, no service reads them, and one that does not parse is not that call's loss alone: grpc
+# keeps it in the header table of Envoy's connection, and refuses other people's calls with it. See routes.py, too.
+_DROPPED = {
+    "@type": f"{_API}.filters.http.header_mutation.v3.HeaderMutation",
+    "mutations": {
+        "request_mutations": [
+            {"remove_on_match": {"key_matcher": {"suffix": "-bin"}}},
+            {"remove": "grpc-status"},
+            {"remove": "grpc-message"},
+            {"remove": "grpc-previous-rpc-attempts"},
+            {"remove": "grpc-retry-pushback-ms"},
+        ]
+    },
+}
+
+
 def public(settings: EnvoySettings) -> dict[str, Any]:
     """Return the listener that the world talks to."""
     chain: dict[str, Any] = {
@@ -56,6 +72,7 @@ def _connection_manager(settings: EnvoySettings) -> dict[str, Any]:
         "local_reply_config": local_replies.configuration(),
         "route_config": routes.configuration(settings, page_filter=_transcoder(settings, any_query=True)),
         "http_filters": [
+            _filter("header_mutation", _DROPPED),
             _filter("local_ratelimit", _rate_limit(settings)),
             # Routes of streams turn this one off: they must flow, and the servers have a limit of their own.
             _filter("buffer", {"@type": routes.BUFFER, "max_request_bytes": settings.max_message_bytes}),

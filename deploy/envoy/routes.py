@@ -32,6 +32,13 @@ _RETRY_OF_ROOM = {
     "scan": _RETRY | {"retry_on": f"{_RETRY['retry_on']},cancelled"},
 }
 
+# What grpc's server cannot parse, it keeps in the header table of Envoy's connection, and refuses other people's calls
+# with it. Headers that nobody needs never come this far (listener.py).
+_GRPC_HEADERS = (
+    ("grpc-timeout", "[0-9]{1,8}[HMSmun]", "grpc-timeout is a number of up to eight digits and one of H M S m u n"),
+    ("grpc-encoding", "identity|gzip|deflate", "grpc-encoding is identity, gzip or deflate"),
+)
+
 
 def services(settings: EnvoySettings) -> dict[str, descriptor_pb2.ServiceDescriptorProto]:
     """Return the contracts' services by their full names, `voketag.<room>.v1.<Name>Service`."""
@@ -56,6 +63,8 @@ def configuration(settings: EnvoySettings, page_filter: dict[str, Any]) -> dict[
 
 
 def _routes(settings: EnvoySettings, page_filter: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for header, form, words in _GRPC_HEADERS:
+        yield _refused_unless(header, form, words)
     for service, contract in services(settings).items():
         room = service.split(".")[1]
         for method in contract.method:
@@ -74,6 +83,14 @@ def _routes(settings: EnvoySettings, page_filter: dict[str, Any]) -> Iterator[di
         "match": {"prefix": "/r/"},
         "route": {"cluster": "scan"},
         "typed_per_filter_config": {"envoy.filters.http.grpc_json_transcoder": page_filter},
+    }
+
+
+def _refused_unless(header: str, form: str, words: str) -> dict[str, Any]:
+    other = {"name": header, "string_match": {"safe_regex": {"regex": form}}, "invert_match": True}
+    return {
+        "match": {"prefix": "/", "headers": [other]},  # a header that is not there is no match either way
+        "direct_response": {"status": 400, "body": {"inline_string": words}},
     }
 
 

@@ -77,9 +77,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_CONCURRENT_UPDATE: _ErrorReason.ValueType  # 52
     """ABORTED 409: two calls changed the same thing at once, and this one lost. Try again after RetryInfo."""
     ERROR_REASON_UNAVAILABLE: _ErrorReason.ValueType  # 60
-    """UNAVAILABLE 503: a part that the answer needs is down; RetryInfo says when to come back. A write may
-    have been done all the same: repeat it with its request_id.
-    """
+    """UNAVAILABLE 503: a part is down; RetryInfo says when to come back. Repeat a write with its request_id: it may be done."""
     ERROR_REASON_CHAIN_UNAVAILABLE: _ErrorReason.ValueType  # 61
     """UNAVAILABLE 503: no node of the chain answers."""
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 62
@@ -149,9 +147,7 @@ ERROR_REASON_REQUEST_TOO_LARGE: ErrorReason.ValueType  # 51
 ERROR_REASON_CONCURRENT_UPDATE: ErrorReason.ValueType  # 52
 """ABORTED 409: two calls changed the same thing at once, and this one lost. Try again after RetryInfo."""
 ERROR_REASON_UNAVAILABLE: ErrorReason.ValueType  # 60
-"""UNAVAILABLE 503: a part that the answer needs is down; RetryInfo says when to come back. A write may
-have been done all the same: repeat it with its request_id.
-"""
+"""UNAVAILABLE 503: a part is down; RetryInfo says when to come back. Repeat a write with its request_id: it may be done."""
 ERROR_REASON_CHAIN_UNAVAILABLE: ErrorReason.ValueType  # 61
 """UNAVAILABLE 503: no node of the chain answers."""
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 62

@@ -40,8 +40,6 @@ PROMISED: dict[str, tuple[grpc.StatusCode, int]] = {
 """gRPC code and HTTP status of every reason, as the comments of the contract promise them."""
 
 _INTERNALS = re.compile(r"Traceback|\.py\b|sqlalchemy|asyncpg|postgres|redis|Exception|object at|metadata size", re.I)
-    r"Traceback|\.py\b|sqlalchemy|asyncpg|postgres|redis|grpc|Exception|object at|metadata size", re.I
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from services.common.errors import InvalidArgument
 from services.common.logs import get_logger
+from services.common.rpc import reflection
 from services.common.rpc.call import Call
 from services.common.rpc.methods import Method, methods_of
 from services.common.rpc.pipeline import Interceptor, Pipeline, Refused
@@ -71,7 +71,7 @@ class Server:
         self._names = [descriptor.full_name for descriptor in services]
         if settings.reflection:
             names = {*self._names, *reflected, health.SERVICE_NAME, reflection.SERVICE_NAME}
-            reflection.enable_server_reflection(sorted(names), self._grpc)
+            reflection.enable(names, self._grpc)
         self.port = self._grpc.add_insecure_port(settings.listen)
 
     async def __aenter__(self) -> Self:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import grpc
 import pytest
+from google.protobuf import descriptor_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
@@ -44,6 +45,27 @@ async def list_services(channel: grpc.aio.Channel) -> set[str]:
 async def test_reflection_lists_the_contracts_of_all_four_services(channel: grpc.aio.Channel) -> None:
     listed = await list_services(channel)
     assert {f"voketag.{room}.v1.{room.title()}Service" for room in ("admin", "anchor", "factory", "scan")} <= listed
+
+
+@pytest.mark.parametrize(
+    ("symbol", "file"),
+    [
+        ("voketag.admin.v1.AdminService", "voketag/admin/v1/admin.proto"),
+        ("voketag.admin.v1.AdminService.Login", "voketag/admin/v1/admin.proto"),
+        ("voketag.anchor.v1.AnchorService.VerifyBatch", "voketag/anchor/v1/anchor.proto"),
+        ("voketag.scan.v1.ScanRequest", "voketag/scan/v1/scan.proto"),
+        ("voketag.scan.v1.ScanService.Nothing", None),
+        ("nothing", None),
+    ],
+)
+async def test_reflection_finds_the_file_of_a_symbol(channel: grpc.aio.Channel, symbol: str, file: str | None) -> None:
+    request = reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol)
+    async for answer in reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(iter([request])):
+        found = answer.file_descriptor_response.file_descriptor_proto
+        assert [descriptor_pb2.FileDescriptorProto.FromString(each).name for each in found][:1] == (
+            [file] if file else []
+        )
+        assert answer.HasField("error_response") == (file is None)
 
 
 async def test_reflection_can_be_turned_off(database_url: DatabaseUrl, token_keys: TokenKeys) -> None:

@@ -39,6 +39,14 @@ _GRPC_HEADERS = (
     ("grpc-encoding", "identity|gzip|deflate", "grpc-encoding is identity, gzip or deflate"),
 )
 
+# Answers are about one scan or one partner's data: nobody keeps, frames or guesses at them, or learns their address.
+_GUARDS = (
+    ("cache-control", "no-store"),
+    ("referrer-policy", "no-referrer"),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+)
+
 
 def services(settings: EnvoySettings) -> dict[str, descriptor_pb2.ServiceDescriptorProto]:
     """Return the contracts' services by their full names, `voketag.<room>.v1.<Name>Service`."""
@@ -57,6 +65,9 @@ def configuration(settings: EnvoySettings, page_filter: dict[str, Any]) -> dict[
                 "header": {"key": "x-client-address", "value": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"},
                 "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
             }
+        ],
+        "response_headers_to_add": [
+            {"header": {"key": key, "value": value}, "append_action": "ADD_IF_ABSENT"} for key, value in _GUARDS
         ],
         "most_specific_header_mutations_wins": True,
     }

@@ -94,6 +94,15 @@ def test_a_method_that_no_service_has_is_unimplemented_over_grpc(channel: grpc.C
     assert refusal_of(refused.value).reason == "METHOD_NOT_FOUND"
 
 
+def test_no_answer_of_a_service_is_kept_framed_or_guessed_at(rest: Rest) -> None:
+    for path in ("/v1/health", f"/v1/scan/{'A' * 20}", f"/r/{'A' * 20}"):
+        headers = rest("GET", path).headers
+        assert headers["cache-control"] == "no-store"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["referrer-policy"] == "no-referrer"
+
+
 def test_the_request_id_of_the_client_comes_back(rest: Rest) -> None:
     assert rest("GET", "/v1/health", **{"x-request-id": "mine-0001"}).headers["x-request-id"] == "mine-0001"
     assert re.fullmatch(r"[0-9a-f-]{36}", rest("GET", "/v1/health").headers["x-request-id"])

@@ -63,7 +63,7 @@ def _connection_manager(settings: EnvoySettings) -> dict[str, Any]:
         "stream_idle_timeout": "60s",  # routes of streams have their own
         "common_http_protocol_options": {"idle_timeout": "900s", "max_headers_count": 100},
         "http2_protocol_options": {
-            "max_concurrent_streams": 1000,
+            "max_concurrent_streams": 100,
             "initial_stream_window_size": 256 * 1024,
             "initial_connection_window_size": 1024 * 1024,
             "connection_keepalive": {"interval": "60s", "timeout": "10s"},
@@ -133,7 +133,7 @@ def _access_log(settings: EnvoySettings) -> dict[str, Any]:
         "typed_config": {
             "@type": f"{_API}.access_loggers.file.v3.FileAccessLog",
             "path": str(settings.access_log),
-            # The path is the gRPC method after transcoding; the original one, which holds unit codes, is not logged.
+            # Routes are named for their gRPC methods. Paths are never logged: REST paths hold unit codes.
             "log_format": {
                 "json_format": {
                     "time": "%START_TIME%",
@@ -141,7 +141,7 @@ def _access_log(settings: EnvoySettings) -> dict[str, Any]:
                     "client_address": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
                     "protocol": "%PROTOCOL%",
                     "http_method": "%REQ(X-ENVOY-ORIGINAL-METHOD?:METHOD)%",
-                    "method": "%PATH(NQ:PATH)%",
+                    "method": "%ROUTE_NAME%",
                     "status": "%RESPONSE_CODE%",
                     "grpc_status": "%GRPC_STATUS(SNAKE_STRING)%",
                     "details": "%RESPONSE_CODE_DETAILS%",

@@ -85,7 +85,8 @@ def _routes(settings: EnvoySettings, page_filter: dict[str, Any]) -> Iterator[di
             else:
                 yield _unary(path, room, timeout_seconds=settings.timeouts_seconds[room])
     yield _unary("/grpc.health.v1.Health/Check", "scan", timeout_seconds=settings.timeouts_seconds["scan"])
-    yield _stream("/grpc.health.v1.Health/Watch", "scan")
+    # It would never end by itself, and open streams count against what the cluster takes.
+    yield _unary("/grpc.health.v1.Health/Watch", "scan", timeout_seconds=60)
     if settings.reflection:
         for version in ("v1", "v1alpha"):
             yield _stream(f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo", "admin")
@@ -107,6 +108,7 @@ def _refused_unless(header: str, form: str, words: str) -> dict[str, Any]:
 
 def _unary(path: str, cluster: str, *, timeout_seconds: float) -> dict[str, Any]:
     return {
+        "name": path,
         "match": {"path": path},
         "route": {
             "cluster": cluster,
@@ -118,6 +120,7 @@ def _unary(path: str, cluster: str, *, timeout_seconds: float) -> dict[str, Any]
 
 def _stream(path: str, cluster: str) -> dict[str, Any]:
     return {
+        "name": path,
         "match": {"path": path},
         "route": {"cluster": cluster, "timeout": "0s", "idle_timeout": _STREAM_IDLE, "retry_policy": _RETRY},
         "typed_per_filter_config": _UNBUFFERED,

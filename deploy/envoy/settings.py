@@ -32,7 +32,7 @@ class EnvoySettings:
     reflection: bool = True
     """Let gRPC reflection through, answered by Admin for all four services."""
     requests_per_second: int = 20_000
-    """The whole edge's ceiling. The services' own limits are the fine ones."""
+    """The whole edge's ceiling."""
     max_message_bytes: int = 11 * 1024 * 1024
     """Largest REST body, either way: a CSV of 10 MiB and room for its envelope."""
     tls_certificate: Path | None = None

@@ -51,6 +51,7 @@ class Database:
                 max_overflow=0,
                 pool_pre_ping=True,  # a server that was restarted costs a reconnect, not a failed call
                 pool_timeout=5,
+                hide_parameters=True,  # a failed statement is logged; what people and partners sent is not
                 # A server that is gone without a word (a pulled cable) must not hold a caller for ever.
                 connect_args={"timeout": 5, "command_timeout": 30},
             )

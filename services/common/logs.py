@@ -18,6 +18,7 @@ def configure(*, service: str, level: str) -> None:
     numeric = logging.getLevelNamesMapping()[level]
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _add_call,

@@ -129,6 +129,10 @@ def _credential(call: Call) -> str:
     raise Unauthenticated
 
 
+_FULLY_CHECKED_BYTES = 8 * 1024
+_MOST_VIOLATIONS = 20  # they travel in the trailers, and clients take 16 KiB of those
+
+
 class Validation(Interceptor):
     """Holds the request against the contract's rules (protovalidate)."""
 
@@ -138,9 +142,12 @@ class Validation(Interceptor):
         self._validator = protovalidate.Validator()
 
     async def before(self, method: Method, call: Call, request: Message) -> None:  # noqa: ARG002
-        """Refuse a request that breaks a rule, naming every field that does."""
-        if found := self._validator.collect_violations(request):
-            raise invalid(found)
+        """Refuse a request that breaks a rule, naming the fields that do."""
+        # A large request stops at its first fault: a list of a million faults would hold the event loop for a minute.
+        if found := self._validator.collect_violations(request, fail_fast=True):
+            if request.ByteSize() <= _FULLY_CHECKED_BYTES:
+                found = self._validator.collect_violations(request)
+            raise invalid(found[:_MOST_VIOLATIONS])
 
 
 def invalid(found: Sequence[protovalidate.Violation]) -> InvalidArgument:

@@ -65,17 +65,22 @@ class Pipeline:
     async def unary(self, request: Message, call: Call) -> Message:
         """Run a unary call."""
         current_call.set(call)
-        code = "OK"
+        code = "INTERNAL"  # unless it ends otherwise
         try:
             left = call.seconds_left()
             async with asyncio.timeout(self._timeout if left is None else min(left, self._timeout)):
                 for before in self._before:
                     await before(self.method, call, request)
-                answer: Awaitable[Message] = self._run(request, call)
-                return await answer
-        except asyncio.CancelledError:
-            code = "CANCELLED"
-            raise
+                answering: Awaitable[Message] = self._run(request, call)
+                answer = await answering
+            code = "OK"
+            return answer
+        except asyncio.CancelledError as error:
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                code = "CANCELLED"
+                raise
+            # Something that the servicer waited for was cancelled, not this call: its caller waits for an answer.
+            raise Refused(_status(RuntimeError("a task that the call needs was cancelled"))) from error
         except Exception as error:
             status = _status(error)
             code = Code(status.code).name

@@ -154,7 +154,7 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE FUNCTION factory.ensure_unit_partition(first_unit_id bigint) RETURNS void
-        LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+        LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         DECLARE
             part bigint := first_unit_id >> 24;
             name text := format('units_%s', part);

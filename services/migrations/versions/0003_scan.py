@@ -45,7 +45,7 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE FUNCTION scan.ensure_event_partition(month date) RETURNS void
-        LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+        LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         DECLARE
             first date := date_trunc('month', month)::date;
             next date := (first + interval '1 month')::date;

@@ -41,6 +41,18 @@ BY_REASON: dict[str, type[VokeTagError]] = {
     "CHAIN_UNAVAILABLE": errors.ChainUnavailable,
     "DEADLINE_EXCEEDED": errors.DeadlineExceeded,
     "UNIMPLEMENTED": errors.Unimplemented,
+    "INVALID_CSV": errors.InvalidCsv,
+    "WEBHOOK_TARGET_REFUSED": errors.WebhookTargetRefused,
+    "ENTRY_NOT_FOUND": errors.EntryNotFound,
+    "WEBHOOK_NOT_FOUND": errors.WebhookNotFound,
+    "DEAD_LETTER_NOT_FOUND": errors.DeadLetterNotFound,
+    "JOB_NOT_FOUND": errors.JobNotFound,
+    "SCAN_NOT_FOUND": errors.ScanNotFound,
+    "DUPLICATE_SERIAL": errors.DuplicateSerial,
+    "DEAD_LETTER_RESOLVED": errors.DeadLetterResolved,
+    "UNIT_STATE": errors.WrongUnitState,
+    "SANDBOX_LIMIT": errors.SandboxLimit,
+    "FILE_TOO_LARGE": errors.FileTooLarge,
     "INTERNAL": errors.InternalError,
 }
 """The class of every `voketag.common.v1.ErrorReason`; a test holds the two together."""

@@ -8,10 +8,11 @@ from services.scan.operations.pages import Pages
 from services.scan.operations.readiness import Readiness
 from services.scan.operations.receipts import Receipts
 from services.scan.operations.scans import Scans
+from services.scan.pending import Pending
 from voketag.scan.v1 import scan_pb2
 
 
-class ScanServicer:
+class ScanServicer(Pending):
     """voketag.scan.v1.ScanService."""
 
     def __init__(self, *, scans: Scans, pages: Pages, receipts: Receipts, readiness: Readiness) -> None:

@@ -9,12 +9,13 @@ from services.factory.operations.units import Units
 from services.factory.operations.watching import BatchWatch
 from services.factory.servicer.api_keys import ApiKeyMethods
 from services.factory.servicer.batches import BatchMethods
+from services.factory.servicer.pending import Pending
 from services.factory.servicer.products import ProductMethods
 from services.factory.servicer.proofs import ProofMethods
 from services.factory.servicer.units import UnitMethods
 
 
-class FactoryServicer(ProductMethods, BatchMethods, UnitMethods, ApiKeyMethods, ProofMethods):
+class FactoryServicer(ProductMethods, BatchMethods, UnitMethods, ApiKeyMethods, ProofMethods, Pending):
     """All of the contract's methods. Each topic's class names the use cases that it needs."""
 
     def __init__(

@@ -27,9 +27,10 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from voketag.common.v1 import auth_pb2 as voketag_dot_common_dot_v1_dot_auth__pb2
+from voketag.scan.v1 import ledger_pb2 as voketag_dot_scan_dot_v1_dot_ledger__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1avoketag/scan/v1/scan.proto\x12\x0fvoketag.scan.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cvoketag/common/v1/auth.proto\"c\n\x06\x44\x65vice\x12\x34\n\x11screen_resolution\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18 R\x10screenResolution\x12#\n\x08timezone\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08timezone\"R\n\x0bScanRequest\x12\x12\n\x04\x63ode\x18\x01 \x01(\tR\x04\x63ode\x12/\n\x06\x64\x65vice\x18\x02 \x01(\x0b\x32\x17.voketag.scan.v1.DeviceR\x06\x64\x65vice\"\xac\x04\n\x0cScanResponse\x12\'\n\x0fverification_id\x18\x01 \x01(\tR\x0everificationId\x12\x14\n\x05valid\x18\x02 \x01(\x08R\x05valid\x12\x32\n\x07verdict\x18\x03 \x01(\x0e\x32\x18.voketag.scan.v1.VerdictR\x07verdict\x12\x1d\n\nrisk_score\x18\x04 \x01(\x05R\triskScore\x12>\n\x0crisk_factors\x18\x05 \x03(\x0b\x32\x1b.voketag.scan.v1.RiskFactorR\x0briskFactors\x12\x32\n\x07product\x18\x06 \x01(\x0b\x32\x18.voketag.scan.v1.ProductR\x07product\x12,\n\x05\x62\x61tch\x18\x07 \x01(\x0b\x32\x16.voketag.scan.v1.BatchR\x05\x62\x61tch\x12)\n\x04unit\x18\x08 \x01(\x0b\x32\x15.voketag.scan.v1.UnitR\x04unit\x12\x32\n\x07history\x18\t \x01(\x0b\x32\x18.voketag.scan.v1.HistoryR\x07history\x12\x18\n\x07message\x18\n \x01(\tR\x07message\x12\x18\n\x07\x63ountry\x18\x0b \x01(\tR\x07\x63ountry\x12\x39\n\nscanned_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tscannedAt\x12\x1a\n\x08\x64\x65graded\x18\r \x01(\x08R\x08\x64\x65graded\"T\n\nRiskFactor\x12\x16\n\x06\x66\x61\x63tor\x18\x01 \x01(\tR\x06\x66\x61\x63tor\x12\x16\n\x06weight\x18\x02 \x01(\x05R\x06weight\x12\x16\n\x06\x64\x65tail\x18\x03 \x01(\tR\x06\x64\x65tail\"z\n\x07Product\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n\x04gtin\x18\x03 \x01(\tR\x04gtin\x12\x1a\n\x08\x63\x61tegory\x18\x04 \x01(\tR\x08\x63\x61tegory\x12\x1b\n\timage_url\x18\x05 \x01(\tR\x08imageUrl\"q\n\x05\x42\x61tch\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n\x03lot\x18\x02 \x01(\tR\x03lot\x12\'\n\x0fmanufactured_at\x18\x03 \x01(\tR\x0emanufacturedAt\x12\x1d\n\nexpires_at\x18\x04 \x01(\tR\texpiresAt\"P\n\x04Unit\x12\x16\n\x06serial\x18\x01 \x01(\tR\x06serial\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32\x1a.voketag.scan.v1.UnitStateR\x05state\"\xdf\x01\n\x07History\x12\x1f\n\x0btotal_scans\x18\x01 \x01(\x03R\ntotalScans\x12!\n\x0crecent_scans\x18\x02 \x01(\x03R\x0brecentScans\x12)\n\x10unique_countries\x18\x03 \x01(\x05R\x0funiqueCountries\x12%\n\x0eunique_devices\x18\x04 \x01(\x05R\runiqueDevices\x12>\n\rfirst_scan_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0b\x66irstScanAt\")\n\x13OpenScanPageRequest\x12\x12\n\x04\x63ode\x18\x01 \x01(\tR\x04\x63ode\"\'\n\x11GetReceiptRequest\x12\x12\n\x04\x63ode\x18\x01 \x01(\tR\x04\x63ode\"\x0f\n\rHealthRequest\"(\n\x0eHealthResponse\x12\x16\n\x06status\x18\x01 \x01(\tR\x06status\"\x0e\n\x0cReadyRequest\"\'\n\rReadyResponse\x12\x16\n\x06status\x18\x01 \x01(\tR\x06status*\xbc\x01\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x15\n\x11VERDICT_AUTHENTIC\x10\x01\x12\x13\n\x0fVERDICT_WARNING\x10\x02\x12\x15\n\x11VERDICT_HIGH_RISK\x10\x03\x12\x14\n\x10VERDICT_RECALLED\x10\x04\x12\x15\n\x11VERDICT_SUSPENDED\x10\x05\x12\x13\n\x0fVERDICT_BLOCKED\x10\x06\x12\x13\n\x0fVERDICT_EXPIRED\x10\x07*\x89\x01\n\tUnitState\x12\x1a\n\x16UNIT_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11UNIT_STATE_ACTIVE\x10\x01\x12\x18\n\x14UNIT_STATE_SUSPENDED\x10\x02\x12\x17\n\x13UNIT_STATE_RECALLED\x10\x03\x12\x16\n\x12UNIT_STATE_BLOCKED\x10\x04\x32\xa6\x04\n\x0bScanService\x12}\n\x04Scan\x12\x1c.voketag.scan.v1.ScanRequest\x1a\x1d.voketag.scan.v1.ScanResponse\"8\xea\xe0\x18\x02\x08\x01\x82\xd3\xe4\x93\x02,\x12\x0f/v1/scan/{code}Z\n\x12\x08/v1/scanZ\r\"\x08/v1/scan:\x01*\x12\x63\n\x0cOpenScanPage\x12$.voketag.scan.v1.OpenScanPageRequest\x1a\x14.google.api.HttpBody\"\x17\xea\xe0\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/r/{code}\x12m\n\nGetReceipt\x12\".voketag.scan.v1.GetReceiptRequest\x1a\x14.google.api.HttpBody\"%\xea\xe0\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/scan/{code}/receipt\x12\x63\n\x06Health\x12\x1e.voketag.scan.v1.HealthRequest\x1a\x1f.voketag.scan.v1.HealthResponse\"\x18\xea\xe0\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/health\x12_\n\x05Ready\x12\x1d.voketag.scan.v1.ReadyRequest\x1a\x1e.voketag.scan.v1.ReadyResponse\"\x17\xea\xe0\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/readyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1avoketag/scan/v1/scan.proto\x12\x0fvoketag.scan.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cvoketag/common/v1/auth.proto\x1a\x1cvoketag/scan/v1/ledger.proto\"c\n\x06\x44\x65vice\x12\x34\n\x11screen_resolution\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18 R\x10screenResolution\x12#\n\x08timezone\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08timezone\"j\n\x0bScanRequest\x12\x12\n\x04\x63ode\x18\x01 \x01(\tR\x04\x63ode\x12/\n\x06\x64\x65vice\x18\x02 \x01(\x0b\x32\x17.voketag.scan.v1.DeviceR\x06\x64\x65vice\x12\x16\n\x06signed\x18\x03 \x01(\x08R\x06signed\"\xa8\x05\n\x0cScanResponse\x12\'\n\x0fverification_id\x18\x01 \x01(\tR\x0everificationId\x12\x14\n\x05valid\x18\x02 \x01(\x08R\x05valid\x12\x32\n\x07verdict\x18\x03 \x01(\x0e\x32\x18.voketag.scan.v1.VerdictR\x07verdict\x12\x1d\n\nrisk_score\x18\x04 \x01(\x05R\triskScore\x12>\n\x0crisk_factors\x18\x05 \x03(\x0b\x32\x1b.voketag.scan.v1.RiskFactorR\x0briskFactors\x12\x32\n\x07product\x18\x06 \x01(\x0b\x32\x18.voketag.scan.v1.ProductR\x07product\x12,\n\x05\x62\x61tch\x18\x07 \x01(\x0b\x32\x16.voketag.scan.v1.BatchR\x05\x62\x61tch\x12)\n\x04unit\x18\x08 \x01(\x0b\x32\x15.voketag.scan.v1.UnitR\x04unit\x12\x32\n\x07history\x18\t \x01(\x0b\x32\x18.voketag.scan.v1.HistoryR\x07history\x12\x18\n\x07message\x18\n \x01(\tR\x07message\x12\x18\n\x07\x63ountry\x18\x0b \x01(\tR\x07\x63ountry\x12\x39\n\nscanned_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tscannedAt\x12\x1a\n\x08\x64\x65graded\x18\r \x01(\x08R\x08\x64\x65graded\x12!\n\x0c\x63ode_genuine\x18\x0e \x01(\x08R\x0b\x63odeGenuine\x12\x16\n\x06\x61\x64vice\x18\x0f \x01(\tR\x06\x61\x64vice\x12\x18\n\x07sandbox\x18\x10 \x01(\x08R\x07sandbox\x12%\n\x0esigned_verdict\x18\x11 \x01(\tR\rsignedVerdict\"T\n\nRiskFactor\x12\x16\n\x06\x66\x61\x63tor\x18\x01 \x01(\tR\x06\x66\x61\x63tor\x12\x16\n\x06weight\x18\x02 \x01(\x05R\x06weight\x12\x16\n\x06\x64\x65tail\x18\x03 \x01(\tR\x06\x64\x65tail\"z\n\x07Product\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n\x04gtin\x18\x03 \x01(\tR\x04gtin\x12\x1a\n\x08\x63\x61tegory\x18\x04 \x01(\tR\x08\x63\x61tegory\x12\x1b\n\timage_url\x18\x05 \x01(\tR\x08imageUrl\"q\n\x05\x42\x61tch\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n\x03lot\x18\x02 \x01(\tR\x03lot\x12\'\n\x0fmanufactured_at\x18\x03 \x01(\tR\x0emanufacturedAt\x12\x1d\n\nexpires_at\x18\x04 \x01(\tR\texpiresAt\"\x95\x01\n\x04Unit\x12\x16\n\x06serial\x18\x01 \x01(\tR\x06serial\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32\x1a.voketag.scan.v1.UnitStateR\x05state\x12\x43\n\x0cstate_reason\x18\x03 \x01(\x0e\x32 .voketag.scan.v1.UnitStateReasonR\x0bstateReason\"\xdf\x01\n\x07History\x12\x1f\n\x0btotal_scans\x18\x01 \x01(\x03R\ntotalScans\x12!\n\x0crecent_scans\x18\x02 \x01(\x03R\x0brecentScans\x12)\n\x10unique_countries\x18\x03 \x01(\x05R\x0funiqueCountries\x12%\n\x0eunique_devices\x18\x04 \x01(\x05R\runiqueDevices\x12>\n\rfirst_scan_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0b\x66irstScanAt\")\n\x13OpenScanPageRequest\x12\x12\n\x04\x63ode\x18\x01 \x01(\tR\x04\x63ode\"\xb6\x02\n\x12ReportFraudRequest\x12\x34\n\x0fverification_id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\x0everificationId\x12\x1b\n\x04\x63ode\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x63ode\x12L\n\x06reason\x18\x03 \x01(\tB4\xbaH1r/R\x0b\x63ounterfeitR\x07\x64\x61magedR\x08mismatchR\x06stolenR\x05otherR\x06reason\x12\"\n\x07\x64\x65tails\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x07\x64\x65tails\x12/\n\x06\x64\x65vice\x18\x05 \x01(\x0b\x32\x17.voketag.scan.v1.DeviceR\x06\x64\x65vice\x12*\n\nrequest_id\x18\x06 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\trequestId\"w\n\x13ReportFraudResponse\x12\x1b\n\treport_id\x18\x01 \x01(\tR\x08reportId\x12)\n\x10\x61lready_reported\x18\x02 \x01(\x08R\x0f\x61lreadyReported\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\"W\n\x17SubmitReportFormRequest\x12\x12\n\x04\x63ode\x18\x01 \x01(\tR\x04\x63ode\x12(\n\x04\x66orm\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x66orm\"\x10\n\x0eGetJwksRequest\"\'\n\x11GetReceiptRequest\x12\x12\n\x04\x63ode\x18\x01 \x01(\tR\x04\x63ode\"\x0f\n\rHealthRequest\"[\n\x0eHealthResponse\x12\x16\n\x06status\x18\x01 \x01(\tR\x06status\x12\x31\n\x05parts\x18\x02 \x03(\x0b\x32\x1b.voketag.scan.v1.PartHealthR\x05parts\"H\n\nPartHealth\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n\x02ok\x18\x02 \x01(\x08R\x02ok\x12\x16\n\x06\x64\x65tail\x18\x03 \x01(\tR\x06\x64\x65tail\"\x0e\n\x0cReadyRequest\"\'\n\rReadyResponse\x12\x16\n\x06status\x18\x01 \x01(\tR\x06status*\xbc\x01\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x15\n\x11VERDICT_AUTHENTIC\x10\x01\x12\x13\n\x0fVERDICT_WARNING\x10\x02\x12\x15\n\x11VERDICT_HIGH_RISK\x10\x03\x12\x14\n\x10VERDICT_RECALLED\x10\x04\x12\x15\n\x11VERDICT_SUSPENDED\x10\x05\x12\x13\n\x0fVERDICT_BLOCKED\x10\x06\x12\x13\n\x0fVERDICT_EXPIRED\x10\x07*\x9e\x01\n\tUnitState\x12\x1a\n\x16UNIT_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11UNIT_STATE_ACTIVE\x10\x01\x12\x18\n\x14UNIT_STATE_SUSPENDED\x10\x02\x12\x17\n\x13UNIT_STATE_RECALLED\x10\x03\x12\x16\n\x12UNIT_STATE_BLOCKED\x10\x04\x12\x13\n\x0fUNIT_STATE_SOLD\x10\x05*\x8e\x02\n\x0fUnitStateReason\x12!\n\x1dUNIT_STATE_REASON_UNSPECIFIED\x10\x00\x12\x1c\n\x18UNIT_STATE_REASON_STOLEN\x10\x01\x12\x1a\n\x16UNIT_STATE_REASON_LOST\x10\x02\x12\x1f\n\x1bUNIT_STATE_REASON_OVERPRINT\x10\x03\x12\x1e\n\x1aUNIT_STATE_REASON_MISPRINT\x10\x04\x12\x1d\n\x19UNIT_STATE_REASON_QUALITY\x10\x05\x12!\n\x1dUNIT_STATE_REASON_COUNTERFEIT\x10\x06\x12\x1b\n\x17UNIT_STATE_REASON_OTHER\x10\x07\x32\xf7\x0b\n\x0bScanService\x12}\n\x04Scan\x12\x1c.voketag.scan.v1.ScanRequest\x1a\x1d.voketag.scan.v1.ScanResponse\"8\xea\xe0\x18\x02\x08\x01\x82\xd3\xe4\x93\x02,\x12\x0f/v1/scan/{code}Z\n\x12\x08/v1/scanZ\r\"\x08/v1/scan:\x01*\x12\x63\n\x0cOpenScanPage\x12$.voketag.scan.v1.OpenScanPageRequest\x1a\x14.google.api.HttpBody\"\x17\xea\xe0\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/r/{code}\x12m\n\nGetReceipt\x12\".voketag.scan.v1.GetReceiptRequest\x1a\x14.google.api.HttpBody\"%\xea\xe0\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/scan/{code}/receipt\x12u\n\x0bReportFraud\x12#.voketag.scan.v1.ReportFraudRequest\x1a$.voketag.scan.v1.ReportFraudResponse\"\x1b\xea\xe0\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0f\"\n/v1/report:\x01*\x12x\n\x10SubmitReportForm\x12(.voketag.scan.v1.SubmitReportFormRequest\x1a\x14.google.api.HttpBody\"$\xea\xe0\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x18\"\x10/r/{code}/report:\x04\x66orm\x12r\n\x07GetJwks\x12\x1f.voketag.scan.v1.GetJwksRequest\x1a\x14.google.api.HttpBody\"0\xea\xe0\x18\x02\x08\x01\x82\xd3\xe4\x93\x02$\x12\x08/v1/jwksZ\x18\x12\x16/.well-known/jwks.json\x12q\n\rGetCheckpoint\x12%.voketag.scan.v1.GetCheckpointRequest\x1a\x14.google.api.HttpBody\"#\xea\xe0\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/ledger/checkpoint\x12\x86\x01\n\rGetEntryProof\x12%.voketag.scan.v1.GetEntryProofRequest\x1a\x14.google.api.HttpBody\"8\xea\xe0\x18\x02\x08\x01\x82\xd3\xe4\x93\x02,\x12*/v1/ledger/entries/{verification_id}/proof\x12\x8b\x01\n\x13GetConsistencyProof\x12+.voketag.scan.v1.GetConsistencyProofRequest\x1a!.voketag.scan.v1.ConsistencyProof\"$\xea\xe0\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/ledger/consistency\x12o\n\x07GetTile\x12\x1f.voketag.scan.v1.GetTileRequest\x1a\x14.google.api.HttpBody\"-\xea\xe0\x18\x02\x08\x01\x82\xd3\xe4\x93\x02!\x12\x1f/v1/ledger/tile/{level}/{index}\x12o\n\x0eGetLogResource\x12&.voketag.scan.v1.GetLogResourceRequest\x1a\x14.google.api.HttpBody\"\x1f\xea\xe0\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/ledger/{path=**}\x12\x63\n\x06Health\x12\x1e.voketag.scan.v1.HealthRequest\x1a\x1f.voketag.scan.v1.HealthResponse\"\x18\xea\xe0\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/health\x12_\n\x05Ready\x12\x1d.voketag.scan.v1.ReadyRequest\x1a\x1e.voketag.scan.v1.ReadyResponse\"\x17\xea\xe0\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/readyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,48 +41,86 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DEVICE'].fields_by_name['screen_resolution']._serialized_options = b'\272H\004r\002\030 '
   _globals['_DEVICE'].fields_by_name['timezone']._loaded_options = None
   _globals['_DEVICE'].fields_by_name['timezone']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_REPORTFRAUDREQUEST'].fields_by_name['verification_id']._loaded_options = None
+  _globals['_REPORTFRAUDREQUEST'].fields_by_name['verification_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_REPORTFRAUDREQUEST'].fields_by_name['code']._loaded_options = None
+  _globals['_REPORTFRAUDREQUEST'].fields_by_name['code']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_REPORTFRAUDREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_REPORTFRAUDREQUEST'].fields_by_name['reason']._serialized_options = b'\272H1r/R\013counterfeitR\007damagedR\010mismatchR\006stolenR\005other'
+  _globals['_REPORTFRAUDREQUEST'].fields_by_name['details']._loaded_options = None
+  _globals['_REPORTFRAUDREQUEST'].fields_by_name['details']._serialized_options = b'\272H\005r\003\030\320\017'
+  _globals['_REPORTFRAUDREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_REPORTFRAUDREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_SCANSERVICE'].methods_by_name['Scan']._loaded_options = None
   _globals['_SCANSERVICE'].methods_by_name['Scan']._serialized_options = b'\352\340\030\002\010\001\202\323\344\223\002,\022\017/v1/scan/{code}Z\n\022\010/v1/scanZ\r\"\010/v1/scan:\001*'
   _globals['_SCANSERVICE'].methods_by_name['OpenScanPage']._loaded_options = None
   _globals['_SCANSERVICE'].methods_by_name['OpenScanPage']._serialized_options = b'\352\340\030\002\010\001\202\323\344\223\002\013\022\t/r/{code}'
   _globals['_SCANSERVICE'].methods_by_name['GetReceipt']._loaded_options = None
   _globals['_SCANSERVICE'].methods_by_name['GetReceipt']._serialized_options = b'\352\340\030\002\010\001\202\323\344\223\002\031\022\027/v1/scan/{code}/receipt'
+  _globals['_SCANSERVICE'].methods_by_name['ReportFraud']._loaded_options = None
+  _globals['_SCANSERVICE'].methods_by_name['ReportFraud']._serialized_options = b'\352\340\030\002\010\001\202\323\344\223\002\017\"\n/v1/report:\001*'
+  _globals['_SCANSERVICE'].methods_by_name['SubmitReportForm']._loaded_options = None
+  _globals['_SCANSERVICE'].methods_by_name['SubmitReportForm']._serialized_options = b'\352\340\030\002\010\001\202\323\344\223\002\030\"\020/r/{code}/report:\004form'
+  _globals['_SCANSERVICE'].methods_by_name['GetJwks']._loaded_options = None
+  _globals['_SCANSERVICE'].methods_by_name['GetJwks']._serialized_options = b'\352\340\030\002\010\001\202\323\344\223\002$\022\010/v1/jwksZ\030\022\026/.well-known/jwks.json'
+  _globals['_SCANSERVICE'].methods_by_name['GetCheckpoint']._loaded_options = None
+  _globals['_SCANSERVICE'].methods_by_name['GetCheckpoint']._serialized_options = b'\352\340\030\002\010\001\202\323\344\223\002\027\022\025/v1/ledger/checkpoint'
+  _globals['_SCANSERVICE'].methods_by_name['GetEntryProof']._loaded_options = None
+  _globals['_SCANSERVICE'].methods_by_name['GetEntryProof']._serialized_options = b'\352\340\030\002\010\001\202\323\344\223\002,\022*/v1/ledger/entries/{verification_id}/proof'
+  _globals['_SCANSERVICE'].methods_by_name['GetConsistencyProof']._loaded_options = None
+  _globals['_SCANSERVICE'].methods_by_name['GetConsistencyProof']._serialized_options = b'\352\340\030\002\010\001\202\323\344\223\002\030\022\026/v1/ledger/consistency'
+  _globals['_SCANSERVICE'].methods_by_name['GetTile']._loaded_options = None
+  _globals['_SCANSERVICE'].methods_by_name['GetTile']._serialized_options = b'\352\340\030\002\010\001\202\323\344\223\002!\022\037/v1/ledger/tile/{level}/{index}'
+  _globals['_SCANSERVICE'].methods_by_name['GetLogResource']._loaded_options = None
+  _globals['_SCANSERVICE'].methods_by_name['GetLogResource']._serialized_options = b'\352\340\030\002\010\001\202\323\344\223\002\023\022\021/ledger/{path=**}'
   _globals['_SCANSERVICE'].methods_by_name['Health']._loaded_options = None
   _globals['_SCANSERVICE'].methods_by_name['Health']._serialized_options = b'\352\340\030\002\010\001\202\323\344\223\002\014\022\n/v1/health'
   _globals['_SCANSERVICE'].methods_by_name['Ready']._loaded_options = None
   _globals['_SCANSERVICE'].methods_by_name['Ready']._serialized_options = b'\352\340\030\002\010\001\202\323\344\223\002\013\022\t/v1/ready'
-  _globals['_VERDICT']._serialized_start=1774
-  _globals['_VERDICT']._serialized_end=1962
-  _globals['_UNITSTATE']._serialized_start=1965
-  _globals['_UNITSTATE']._serialized_end=2102
-  _globals['_DEVICE']._serialized_start=196
-  _globals['_DEVICE']._serialized_end=295
-  _globals['_SCANREQUEST']._serialized_start=297
-  _globals['_SCANREQUEST']._serialized_end=379
-  _globals['_SCANRESPONSE']._serialized_start=382
-  _globals['_SCANRESPONSE']._serialized_end=938
-  _globals['_RISKFACTOR']._serialized_start=940
-  _globals['_RISKFACTOR']._serialized_end=1024
-  _globals['_PRODUCT']._serialized_start=1026
-  _globals['_PRODUCT']._serialized_end=1148
-  _globals['_BATCH']._serialized_start=1150
-  _globals['_BATCH']._serialized_end=1263
-  _globals['_UNIT']._serialized_start=1265
-  _globals['_UNIT']._serialized_end=1345
-  _globals['_HISTORY']._serialized_start=1348
-  _globals['_HISTORY']._serialized_end=1571
-  _globals['_OPENSCANPAGEREQUEST']._serialized_start=1573
-  _globals['_OPENSCANPAGEREQUEST']._serialized_end=1614
-  _globals['_GETRECEIPTREQUEST']._serialized_start=1616
-  _globals['_GETRECEIPTREQUEST']._serialized_end=1655
-  _globals['_HEALTHREQUEST']._serialized_start=1657
-  _globals['_HEALTHREQUEST']._serialized_end=1672
-  _globals['_HEALTHRESPONSE']._serialized_start=1674
-  _globals['_HEALTHRESPONSE']._serialized_end=1714
-  _globals['_READYREQUEST']._serialized_start=1716
-  _globals['_READYREQUEST']._serialized_end=1730
-  _globals['_READYRESPONSE']._serialized_start=1732
-  _globals['_READYRESPONSE']._serialized_end=1771
-  _globals['_SCANSERVICE']._serialized_start=2105
-  _globals['_SCANSERVICE']._serialized_end=2655
+  _globals['_VERDICT']._serialized_start=2688
+  _globals['_VERDICT']._serialized_end=2876
+  _globals['_UNITSTATE']._serialized_start=2879
+  _globals['_UNITSTATE']._serialized_end=3037
+  _globals['_UNITSTATEREASON']._serialized_start=3040
+  _globals['_UNITSTATEREASON']._serialized_end=3310
+  _globals['_DEVICE']._serialized_start=226
+  _globals['_DEVICE']._serialized_end=325
+  _globals['_SCANREQUEST']._serialized_start=327
+  _globals['_SCANREQUEST']._serialized_end=433
+  _globals['_SCANRESPONSE']._serialized_start=436
+  _globals['_SCANRESPONSE']._serialized_end=1116
+  _globals['_RISKFACTOR']._serialized_start=1118
+  _globals['_RISKFACTOR']._serialized_end=1202
+  _globals['_PRODUCT']._serialized_start=1204
+  _globals['_PRODUCT']._serialized_end=1326
+  _globals['_BATCH']._serialized_start=1328
+  _globals['_BATCH']._serialized_end=1441
+  _globals['_UNIT']._serialized_start=1444
+  _globals['_UNIT']._serialized_end=1593
+  _globals['_HISTORY']._serialized_start=1596
+  _globals['_HISTORY']._serialized_end=1819
+  _globals['_OPENSCANPAGEREQUEST']._serialized_start=1821
+  _globals['_OPENSCANPAGEREQUEST']._serialized_end=1862
+  _globals['_REPORTFRAUDREQUEST']._serialized_start=1865
+  _globals['_REPORTFRAUDREQUEST']._serialized_end=2175
+  _globals['_REPORTFRAUDRESPONSE']._serialized_start=2177
+  _globals['_REPORTFRAUDRESPONSE']._serialized_end=2296
+  _globals['_SUBMITREPORTFORMREQUEST']._serialized_start=2298
+  _globals['_SUBMITREPORTFORMREQUEST']._serialized_end=2385
+  _globals['_GETJWKSREQUEST']._serialized_start=2387
+  _globals['_GETJWKSREQUEST']._serialized_end=2403
+  _globals['_GETRECEIPTREQUEST']._serialized_start=2405
+  _globals['_GETRECEIPTREQUEST']._serialized_end=2444
+  _globals['_HEALTHREQUEST']._serialized_start=2446
+  _globals['_HEALTHREQUEST']._serialized_end=2461
+  _globals['_HEALTHRESPONSE']._serialized_start=2463
+  _globals['_HEALTHRESPONSE']._serialized_end=2554
+  _globals['_PARTHEALTH']._serialized_start=2556
+  _globals['_PARTHEALTH']._serialized_end=2628
+  _globals['_READYREQUEST']._serialized_start=2630
+  _globals['_READYREQUEST']._serialized_end=2644
+  _globals['_READYRESPONSE']._serialized_start=2646
+  _globals['_READYRESPONSE']._serialized_end=2685
+  _globals['_SCANSERVICE']._serialized_start=3313
+  _globals['_SCANSERVICE']._serialized_end=4840
 # @@protoc_insertion_point(module_scope)

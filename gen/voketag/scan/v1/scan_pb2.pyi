@@ -4,6 +4,7 @@ isort:skip_file
 Scan: what a consumer learns about a code, and the proof behind it."""
 
 from collections import abc as _abc
+from google.api import httpbody_pb2 as _httpbody_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -80,6 +81,8 @@ class _UnitStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UnitState.V
     """Recalled."""
     UNIT_STATE_BLOCKED: _UnitState.ValueType  # 4
     """Blocked for good."""
+    UNIT_STATE_SOLD: _UnitState.ValueType  # 5
+    """Sold to a consumer; in force."""
 
 class UnitState(_UnitState, metaclass=_UnitStateEnumTypeWrapper):
     """The state that the maker gave a unit."""
@@ -94,7 +97,53 @@ UNIT_STATE_RECALLED: UnitState.ValueType  # 3
 """Recalled."""
 UNIT_STATE_BLOCKED: UnitState.ValueType  # 4
 """Blocked for good."""
+UNIT_STATE_SOLD: UnitState.ValueType  # 5
+"""Sold to a consumer; in force."""
 Global___UnitState: _TypeAlias = UnitState  # noqa: Y015
+
+class _UnitStateReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UnitStateReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UnitStateReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    UNIT_STATE_REASON_UNSPECIFIED: _UnitStateReason.ValueType  # 0
+    """Not given."""
+    UNIT_STATE_REASON_STOLEN: _UnitStateReason.ValueType  # 1
+    """Stolen."""
+    UNIT_STATE_REASON_LOST: _UnitStateReason.ValueType  # 2
+    """Lost."""
+    UNIT_STATE_REASON_OVERPRINT: _UnitStateReason.ValueType  # 3
+    """The code was printed on nothing that is sold."""
+    UNIT_STATE_REASON_MISPRINT: _UnitStateReason.ValueType  # 4
+    """The code was printed badly."""
+    UNIT_STATE_REASON_QUALITY: _UnitStateReason.ValueType  # 5
+    """A defect of the item."""
+    UNIT_STATE_REASON_COUNTERFEIT: _UnitStateReason.ValueType  # 6
+    """The code was found on a counterfeit."""
+    UNIT_STATE_REASON_OTHER: _UnitStateReason.ValueType  # 7
+    """Anything else."""
+
+class UnitStateReason(_UnitStateReason, metaclass=_UnitStateReasonEnumTypeWrapper):
+    """Why the maker gave a unit its state."""
+
+UNIT_STATE_REASON_UNSPECIFIED: UnitStateReason.ValueType  # 0
+"""Not given."""
+UNIT_STATE_REASON_STOLEN: UnitStateReason.ValueType  # 1
+"""Stolen."""
+UNIT_STATE_REASON_LOST: UnitStateReason.ValueType  # 2
+"""Lost."""
+UNIT_STATE_REASON_OVERPRINT: UnitStateReason.ValueType  # 3
+"""The code was printed on nothing that is sold."""
+UNIT_STATE_REASON_MISPRINT: UnitStateReason.ValueType  # 4
+"""The code was printed badly."""
+UNIT_STATE_REASON_QUALITY: UnitStateReason.ValueType  # 5
+"""A defect of the item."""
+UNIT_STATE_REASON_COUNTERFEIT: UnitStateReason.ValueType  # 6
+"""The code was found on a counterfeit."""
+UNIT_STATE_REASON_OTHER: UnitStateReason.ValueType  # 7
+"""Anything else."""
+Global___UnitStateReason: _TypeAlias = UnitStateReason  # noqa: Y015
 
 @_typing.final
 class Device(_message.Message):
@@ -130,8 +179,11 @@ class ScanRequest(_message.Message):
 
     CODE_FIELD_NUMBER: _builtins.int
     DEVICE_FIELD_NUMBER: _builtins.int
+    SIGNED_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """The unit code, 20 characters of base64url."""
+    signed: _builtins.bool
+    """Also give the verdict as a signed statement (`signed_verdict`)."""
     @_builtins.property
     def device(self) -> Global___Device:
         """Device hints; the headers `x-screen-resolution` and `x-timezone` serve for GET."""
@@ -141,10 +193,11 @@ class ScanRequest(_message.Message):
         *,
         code: _builtins.str = ...,
         device: Global___Device | None = ...,
+        signed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["device", b"device"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "device", b"device"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "device", b"device", "signed", b"signed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -169,6 +222,10 @@ class ScanResponse(_message.Message):
     COUNTRY_FIELD_NUMBER: _builtins.int
     SCANNED_AT_FIELD_NUMBER: _builtins.int
     DEGRADED_FIELD_NUMBER: _builtins.int
+    CODE_GENUINE_FIELD_NUMBER: _builtins.int
+    ADVICE_FIELD_NUMBER: _builtins.int
+    SANDBOX_FIELD_NUMBER: _builtins.int
+    SIGNED_VERDICT_FIELD_NUMBER: _builtins.int
     verification_id: _builtins.str
     """Names this scan for ever; quote it in a report. A UUID (version 7)."""
     valid: _builtins.bool
@@ -183,6 +240,16 @@ class ScanResponse(_message.Message):
     """ISO 3166 alpha-2 code of the country that the scan came from; empty when unknown."""
     degraded: _builtins.bool
     """Part of the platform was down, and the recent history behind the score may be incomplete."""
+    code_genuine: _builtins.bool
+    """The code was issued by this platform for the unit named here. True in every answer; whether the item that carries it
+    is genuine is what `verdict` weighs, and no code alone can prove.
+    """
+    advice: _builtins.str
+    """What the consumer can do now, in one or two plain sentences, in the language of `message`."""
+    sandbox: _builtins.bool
+    """The batch was made in a sandbox: a trial, no goods for sale carry its codes."""
+    signed_verdict: _builtins.str
+    """The verdict as a JWS (RFC 7515, compact, EdDSA), checkable with the keys of GetJwks; empty unless `signed` was asked."""
     @_builtins.property
     def risk_factors(self) -> _containers.RepeatedCompositeFieldContainer[Global___RiskFactor]:
         """What made up the score, heaviest first."""
@@ -223,10 +290,14 @@ class ScanResponse(_message.Message):
         country: _builtins.str = ...,
         scanned_at: _timestamp_pb2.Timestamp | None = ...,
         degraded: _builtins.bool = ...,
+        code_genuine: _builtins.bool = ...,
+        advice: _builtins.str = ...,
+        sandbox: _builtins.bool = ...,
+        signed_verdict: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "history", b"history", "product", b"product", "scanned_at", b"scanned_at", "unit", b"unit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "country", b"country", "degraded", b"degraded", "history", b"history", "message", b"message", "product", b"product", "risk_factors", b"risk_factors", "risk_score", b"risk_score", "scanned_at", b"scanned_at", "unit", b"unit", "valid", b"valid", "verdict", b"verdict", "verification_id", b"verification_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advice", b"advice", "batch", b"batch", "code_genuine", b"code_genuine", "country", b"country", "degraded", b"degraded", "history", b"history", "message", b"message", "product", b"product", "risk_factors", b"risk_factors", "risk_score", b"risk_score", "sandbox", b"sandbox", "scanned_at", b"scanned_at", "signed_verdict", b"signed_verdict", "unit", b"unit", "valid", b"valid", "verdict", b"verdict", "verification_id", b"verification_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -342,19 +413,23 @@ class Unit(_message.Message):
 
     SERIAL_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    STATE_REASON_FIELD_NUMBER: _builtins.int
     serial: _builtins.str
     """Serial number."""
     state: Global___UnitState.ValueType
     """State."""
+    state_reason: Global___UnitStateReason.ValueType
+    """Why the maker gave it that state."""
     def __init__(
         self,
         *,
         serial: _builtins.str = ...,
         state: Global___UnitState.ValueType = ...,
+        state_reason: Global___UnitStateReason.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["serial", b"serial", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["serial", b"serial", "state", b"state", "state_reason", b"state_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -423,6 +498,129 @@ class OpenScanPageRequest(_message.Message):
 Global___OpenScanPageRequest: _TypeAlias = OpenScanPageRequest  # noqa: Y015
 
 @_typing.final
+class ReportFraudRequest(_message.Message):
+    """Reports an item."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERIFICATION_ID_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    verification_id: _builtins.str
+    """The scan that it is about, from ScanResponse; preferred over `code`. One of the two is needed."""
+    code: _builtins.str
+    """The unit code."""
+    reason: _builtins.str
+    """What is wrong: `counterfeit` (the item looks like one), `damaged` (the code or its label was tampered with), `mismatch`
+    (the item is not the product that the answer names), `stolen` or `other`.
+    """
+    details: _builtins.str
+    """In the consumer's words; at most 2,000 characters. Do not send personal data; it is not shown to anybody but the
+    maker and the operator.
+    """
+    request_id: _builtins.str
+    """Idempotency key, a UUID."""
+    @_builtins.property
+    def device(self) -> Global___Device:
+        """Device hints, as in ScanRequest."""
+
+    def __init__(
+        self,
+        *,
+        verification_id: _builtins.str = ...,
+        code: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        details: _builtins.str = ...,
+        device: Global___Device | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["device", b"device"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "details", b"details", "device", b"device", "reason", b"reason", "request_id", b"request_id", "verification_id", b"verification_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportFraudRequest: _TypeAlias = ReportFraudRequest  # noqa: Y015
+
+@_typing.final
+class ReportFraudResponse(_message.Message):
+    """The report was taken."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPORT_ID_FIELD_NUMBER: _builtins.int
+    ALREADY_REPORTED_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    report_id: _builtins.str
+    """Names the report. A UUID (version 7)."""
+    already_reported: _builtins.bool
+    """This device had reported the unit today already; `report_id` is that report's."""
+    message: _builtins.str
+    """Thanks, in the language of `accept-language`."""
+    def __init__(
+        self,
+        *,
+        report_id: _builtins.str = ...,
+        already_reported: _builtins.bool = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_reported", b"already_reported", "message", b"message", "report_id", b"report_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportFraudResponse: _TypeAlias = ReportFraudResponse  # noqa: Y015
+
+@_typing.final
+class SubmitReportFormRequest(_message.Message):
+    """The form of the page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """The unit code."""
+    @_builtins.property
+    def form(self) -> _httpbody_pb2.HttpBody:
+        """`reason`, `details` and `verification_id` as a form."""
+
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        form: _httpbody_pb2.HttpBody | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["form", b"form"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "form", b"form"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitReportFormRequest: _TypeAlias = SubmitReportFormRequest  # noqa: Y015
+
+@_typing.final
+class GetJwksRequest(_message.Message):
+    """Empty."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetJwksRequest: _TypeAlias = GetJwksRequest  # noqa: Y015
+
+@_typing.final
 class GetReceiptRequest(_message.Message):
     """Asks for the receipt of one code."""
 
@@ -468,20 +666,56 @@ class HealthResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     STATUS_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
     status: _builtins.str
     """Always `ok`."""
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___PartHealth]:
+        """How the parts stand that a scan can do without, such as the table of countries."""
+
     def __init__(
         self,
         *,
         status: _builtins.str = ...,
+        parts: _abc.Iterable[Global___PartHealth] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parts", b"parts", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HealthResponse: _TypeAlias = HealthResponse  # noqa: Y015
+
+@_typing.final
+class PartHealth(_message.Message):
+    """How one part stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    OK_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name, such as `countries`."""
+    ok: _builtins.bool
+    """It works."""
+    detail: _builtins.str
+    """What is wrong, or what it serves, in words for an operator."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        ok: _builtins.bool = ...,
+        detail: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "name", b"name", "ok", b"ok"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PartHealth: _TypeAlias = PartHealth  # noqa: Y015
 
 @_typing.final
 class ReadyRequest(_message.Message):

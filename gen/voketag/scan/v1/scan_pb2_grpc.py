@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
+from voketag.scan.v1 import ledger_pb2 as voketag_dot_scan_dot_v1_dot_ledger__pb2
 from voketag.scan.v1 import scan_pb2 as voketag_dot_scan_dot_v1_dot_scan__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -51,6 +52,46 @@ class ScanServiceStub:
                 request_serializer=voketag_dot_scan_dot_v1_dot_scan__pb2.GetReceiptRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.ReportFraud = channel.unary_unary(
+                '/voketag.scan.v1.ScanService/ReportFraud',
+                request_serializer=voketag_dot_scan_dot_v1_dot_scan__pb2.ReportFraudRequest.SerializeToString,
+                response_deserializer=voketag_dot_scan_dot_v1_dot_scan__pb2.ReportFraudResponse.FromString,
+                _registered_method=True)
+        self.SubmitReportForm = channel.unary_unary(
+                '/voketag.scan.v1.ScanService/SubmitReportForm',
+                request_serializer=voketag_dot_scan_dot_v1_dot_scan__pb2.SubmitReportFormRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.GetJwks = channel.unary_unary(
+                '/voketag.scan.v1.ScanService/GetJwks',
+                request_serializer=voketag_dot_scan_dot_v1_dot_scan__pb2.GetJwksRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.GetCheckpoint = channel.unary_unary(
+                '/voketag.scan.v1.ScanService/GetCheckpoint',
+                request_serializer=voketag_dot_scan_dot_v1_dot_ledger__pb2.GetCheckpointRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.GetEntryProof = channel.unary_unary(
+                '/voketag.scan.v1.ScanService/GetEntryProof',
+                request_serializer=voketag_dot_scan_dot_v1_dot_ledger__pb2.GetEntryProofRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.GetConsistencyProof = channel.unary_unary(
+                '/voketag.scan.v1.ScanService/GetConsistencyProof',
+                request_serializer=voketag_dot_scan_dot_v1_dot_ledger__pb2.GetConsistencyProofRequest.SerializeToString,
+                response_deserializer=voketag_dot_scan_dot_v1_dot_ledger__pb2.ConsistencyProof.FromString,
+                _registered_method=True)
+        self.GetTile = channel.unary_unary(
+                '/voketag.scan.v1.ScanService/GetTile',
+                request_serializer=voketag_dot_scan_dot_v1_dot_ledger__pb2.GetTileRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.GetLogResource = channel.unary_unary(
+                '/voketag.scan.v1.ScanService/GetLogResource',
+                request_serializer=voketag_dot_scan_dot_v1_dot_ledger__pb2.GetLogResourceRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
         self.Health = channel.unary_unary(
                 '/voketag.scan.v1.ScanService/Health',
                 request_serializer=voketag_dot_scan_dot_v1_dot_scan__pb2.HealthRequest.SerializeToString,
@@ -92,6 +133,64 @@ class ScanServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReportFraud(self, request, context):
+        """Tells the maker and the operator that something is wrong with an item. Reports of one device about one unit within
+        a day are one report: the first answer is returned. RESOURCE_EXHAUSTED (RATE_LIMITED) for too many from one place.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubmitReportForm(self, request, context):
+        """The same from the page's form, without JavaScript: takes `application/x-www-form-urlencoded`, answers with a page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetJwks(self, request, context):
+        """The public keys that sign verdicts, as a JWK set (RFC 7517). Keys stay in it as long as a verdict may be checked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCheckpoint(self, request, context):
+        """The newest checkpoint of the ledger (C2SP tlog-checkpoint), `text/plain`. UNAVAILABLE until the first one is signed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetEntryProof(self, request, context):
+        """Proof that a scan is in the ledger (C2SP tlog-proof), against the newest checkpoint. NOT_FOUND (ENTRY_NOT_FOUND) for a
+        scan that is not in it; a scan of the last two seconds may not be in it yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetConsistencyProof(self, request, context):
+        """Proof that the ledger of size `to` begins with the ledger of size `from` (RFC 6962, section 2.1.2).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTile(self, request, context):
+        """A tile of the ledger's tree (C2SP tlog-tiles), `application/octet-stream`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLogResource(self, request, context):
+        """The ledger under the paths of C2SP tlog-tiles: `checkpoint`, `tile/<L>/<N>[.p/<W>]`, `tile/entries/<N>[.p/<W>]`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Health(self, request, context):
         """The process is up. Asks nothing of its neighbours.
         """
@@ -122,6 +221,46 @@ def add_ScanServiceServicer_to_server(servicer, server):
             'GetReceipt': grpc.unary_unary_rpc_method_handler(
                     servicer.GetReceipt,
                     request_deserializer=voketag_dot_scan_dot_v1_dot_scan__pb2.GetReceiptRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'ReportFraud': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportFraud,
+                    request_deserializer=voketag_dot_scan_dot_v1_dot_scan__pb2.ReportFraudRequest.FromString,
+                    response_serializer=voketag_dot_scan_dot_v1_dot_scan__pb2.ReportFraudResponse.SerializeToString,
+            ),
+            'SubmitReportForm': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitReportForm,
+                    request_deserializer=voketag_dot_scan_dot_v1_dot_scan__pb2.SubmitReportFormRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'GetJwks': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetJwks,
+                    request_deserializer=voketag_dot_scan_dot_v1_dot_scan__pb2.GetJwksRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'GetCheckpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCheckpoint,
+                    request_deserializer=voketag_dot_scan_dot_v1_dot_ledger__pb2.GetCheckpointRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'GetEntryProof': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEntryProof,
+                    request_deserializer=voketag_dot_scan_dot_v1_dot_ledger__pb2.GetEntryProofRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'GetConsistencyProof': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetConsistencyProof,
+                    request_deserializer=voketag_dot_scan_dot_v1_dot_ledger__pb2.GetConsistencyProofRequest.FromString,
+                    response_serializer=voketag_dot_scan_dot_v1_dot_ledger__pb2.ConsistencyProof.SerializeToString,
+            ),
+            'GetTile': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTile,
+                    request_deserializer=voketag_dot_scan_dot_v1_dot_ledger__pb2.GetTileRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'GetLogResource': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLogResource,
+                    request_deserializer=voketag_dot_scan_dot_v1_dot_ledger__pb2.GetLogResourceRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'Health': grpc.unary_unary_rpc_method_handler(
@@ -216,6 +355,222 @@ class ScanService:
             target,
             '/voketag.scan.v1.ScanService/GetReceipt',
             voketag_dot_scan_dot_v1_dot_scan__pb2.GetReceiptRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportFraud(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.scan.v1.ScanService/ReportFraud',
+            voketag_dot_scan_dot_v1_dot_scan__pb2.ReportFraudRequest.SerializeToString,
+            voketag_dot_scan_dot_v1_dot_scan__pb2.ReportFraudResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitReportForm(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.scan.v1.ScanService/SubmitReportForm',
+            voketag_dot_scan_dot_v1_dot_scan__pb2.SubmitReportFormRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetJwks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.scan.v1.ScanService/GetJwks',
+            voketag_dot_scan_dot_v1_dot_scan__pb2.GetJwksRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCheckpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.scan.v1.ScanService/GetCheckpoint',
+            voketag_dot_scan_dot_v1_dot_ledger__pb2.GetCheckpointRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEntryProof(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.scan.v1.ScanService/GetEntryProof',
+            voketag_dot_scan_dot_v1_dot_ledger__pb2.GetEntryProofRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetConsistencyProof(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.scan.v1.ScanService/GetConsistencyProof',
+            voketag_dot_scan_dot_v1_dot_ledger__pb2.GetConsistencyProofRequest.SerializeToString,
+            voketag_dot_scan_dot_v1_dot_ledger__pb2.ConsistencyProof.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.scan.v1.ScanService/GetTile',
+            voketag_dot_scan_dot_v1_dot_ledger__pb2.GetTileRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLogResource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.scan.v1.ScanService/GetLogResource',
+            voketag_dot_scan_dot_v1_dot_ledger__pb2.GetLogResourceRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,

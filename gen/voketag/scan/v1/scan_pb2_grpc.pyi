@@ -6,6 +6,7 @@ Scan: what a consumer learns about a code, and the proof behind it."""
 from collections import abc as _abc
 from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
+from voketag.scan.v1 import ledger_pb2 as _ledger_pb2
 from voketag.scan.v1 import scan_pb2 as _scan_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -46,6 +47,26 @@ class ScanServiceStub:
     `voketag-receipt/v1`). Not a scan: nothing is counted. FAILED_PRECONDITION (RECEIPT_NOT_READY) until the
     batch's root exists; `anchor` is null until the chain has confirmed it.
     """
+    ReportFraud: _grpc.UnaryUnaryMultiCallable[_scan_pb2.ReportFraudRequest, _scan_pb2.ReportFraudResponse]
+    """Tells the maker and the operator that something is wrong with an item. Reports of one device about one unit within
+    a day are one report: the first answer is returned. RESOURCE_EXHAUSTED (RATE_LIMITED) for too many from one place.
+    """
+    SubmitReportForm: _grpc.UnaryUnaryMultiCallable[_scan_pb2.SubmitReportFormRequest, _httpbody_pb2.HttpBody]
+    """The same from the page's form, without JavaScript: takes `application/x-www-form-urlencoded`, answers with a page."""
+    GetJwks: _grpc.UnaryUnaryMultiCallable[_scan_pb2.GetJwksRequest, _httpbody_pb2.HttpBody]
+    """The public keys that sign verdicts, as a JWK set (RFC 7517). Keys stay in it as long as a verdict may be checked."""
+    GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetCheckpointRequest, _httpbody_pb2.HttpBody]
+    """The newest checkpoint of the ledger (C2SP tlog-checkpoint), `text/plain`. UNAVAILABLE until the first one is signed."""
+    GetEntryProof: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetEntryProofRequest, _httpbody_pb2.HttpBody]
+    """Proof that a scan is in the ledger (C2SP tlog-proof), against the newest checkpoint. NOT_FOUND (ENTRY_NOT_FOUND) for a
+    scan that is not in it; a scan of the last two seconds may not be in it yet.
+    """
+    GetConsistencyProof: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetConsistencyProofRequest, _ledger_pb2.ConsistencyProof]
+    """Proof that the ledger of size `to` begins with the ledger of size `from` (RFC 6962, section 2.1.2)."""
+    GetTile: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetTileRequest, _httpbody_pb2.HttpBody]
+    """A tile of the ledger's tree (C2SP tlog-tiles), `application/octet-stream`."""
+    GetLogResource: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetLogResourceRequest, _httpbody_pb2.HttpBody]
+    """The ledger under the paths of C2SP tlog-tiles: `checkpoint`, `tile/<L>/<N>[.p/<W>]`, `tile/entries/<N>[.p/<W>]`."""
     Health: _grpc.UnaryUnaryMultiCallable[_scan_pb2.HealthRequest, _scan_pb2.HealthResponse]
     """The process is up. Asks nothing of its neighbours."""
     Ready: _grpc.UnaryUnaryMultiCallable[_scan_pb2.ReadyRequest, _scan_pb2.ReadyResponse]
@@ -68,6 +89,26 @@ class ScanServiceAsyncStub(ScanServiceStub):
     `voketag-receipt/v1`). Not a scan: nothing is counted. FAILED_PRECONDITION (RECEIPT_NOT_READY) until the
     batch's root exists; `anchor` is null until the chain has confirmed it.
     """
+    ReportFraud: _aio.UnaryUnaryMultiCallable[_scan_pb2.ReportFraudRequest, _scan_pb2.ReportFraudResponse]  # type: ignore[assignment]
+    """Tells the maker and the operator that something is wrong with an item. Reports of one device about one unit within
+    a day are one report: the first answer is returned. RESOURCE_EXHAUSTED (RATE_LIMITED) for too many from one place.
+    """
+    SubmitReportForm: _aio.UnaryUnaryMultiCallable[_scan_pb2.SubmitReportFormRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """The same from the page's form, without JavaScript: takes `application/x-www-form-urlencoded`, answers with a page."""
+    GetJwks: _aio.UnaryUnaryMultiCallable[_scan_pb2.GetJwksRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """The public keys that sign verdicts, as a JWK set (RFC 7517). Keys stay in it as long as a verdict may be checked."""
+    GetCheckpoint: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetCheckpointRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """The newest checkpoint of the ledger (C2SP tlog-checkpoint), `text/plain`. UNAVAILABLE until the first one is signed."""
+    GetEntryProof: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetEntryProofRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Proof that a scan is in the ledger (C2SP tlog-proof), against the newest checkpoint. NOT_FOUND (ENTRY_NOT_FOUND) for a
+    scan that is not in it; a scan of the last two seconds may not be in it yet.
+    """
+    GetConsistencyProof: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetConsistencyProofRequest, _ledger_pb2.ConsistencyProof]  # type: ignore[assignment]
+    """Proof that the ledger of size `to` begins with the ledger of size `from` (RFC 6962, section 2.1.2)."""
+    GetTile: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetTileRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """A tile of the ledger's tree (C2SP tlog-tiles), `application/octet-stream`."""
+    GetLogResource: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetLogResourceRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """The ledger under the paths of C2SP tlog-tiles: `checkpoint`, `tile/<L>/<N>[.p/<W>]`, `tile/entries/<N>[.p/<W>]`."""
     Health: _aio.UnaryUnaryMultiCallable[_scan_pb2.HealthRequest, _scan_pb2.HealthResponse]  # type: ignore[assignment]
     """The process is up. Asks nothing of its neighbours."""
     Ready: _aio.UnaryUnaryMultiCallable[_scan_pb2.ReadyRequest, _scan_pb2.ReadyResponse]  # type: ignore[assignment]
@@ -105,6 +146,74 @@ class ScanServiceServicer(metaclass=_abc_1.ABCMeta):
         `voketag-receipt/v1`). Not a scan: nothing is counted. FAILED_PRECONDITION (RECEIPT_NOT_READY) until the
         batch's root exists; `anchor` is null until the chain has confirmed it.
         """
+
+    @_abc_1.abstractmethod
+    def ReportFraud(
+        self,
+        request: _scan_pb2.ReportFraudRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scan_pb2.ReportFraudResponse, _abc.Awaitable[_scan_pb2.ReportFraudResponse]]:
+        """Tells the maker and the operator that something is wrong with an item. Reports of one device about one unit within
+        a day are one report: the first answer is returned. RESOURCE_EXHAUSTED (RATE_LIMITED) for too many from one place.
+        """
+
+    @_abc_1.abstractmethod
+    def SubmitReportForm(
+        self,
+        request: _scan_pb2.SubmitReportFormRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """The same from the page's form, without JavaScript: takes `application/x-www-form-urlencoded`, answers with a page."""
+
+    @_abc_1.abstractmethod
+    def GetJwks(
+        self,
+        request: _scan_pb2.GetJwksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """The public keys that sign verdicts, as a JWK set (RFC 7517). Keys stay in it as long as a verdict may be checked."""
+
+    @_abc_1.abstractmethod
+    def GetCheckpoint(
+        self,
+        request: _ledger_pb2.GetCheckpointRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """The newest checkpoint of the ledger (C2SP tlog-checkpoint), `text/plain`. UNAVAILABLE until the first one is signed."""
+
+    @_abc_1.abstractmethod
+    def GetEntryProof(
+        self,
+        request: _ledger_pb2.GetEntryProofRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """Proof that a scan is in the ledger (C2SP tlog-proof), against the newest checkpoint. NOT_FOUND (ENTRY_NOT_FOUND) for a
+        scan that is not in it; a scan of the last two seconds may not be in it yet.
+        """
+
+    @_abc_1.abstractmethod
+    def GetConsistencyProof(
+        self,
+        request: _ledger_pb2.GetConsistencyProofRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ledger_pb2.ConsistencyProof, _abc.Awaitable[_ledger_pb2.ConsistencyProof]]:
+        """Proof that the ledger of size `to` begins with the ledger of size `from` (RFC 6962, section 2.1.2)."""
+
+    @_abc_1.abstractmethod
+    def GetTile(
+        self,
+        request: _ledger_pb2.GetTileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """A tile of the ledger's tree (C2SP tlog-tiles), `application/octet-stream`."""
+
+    @_abc_1.abstractmethod
+    def GetLogResource(
+        self,
+        request: _ledger_pb2.GetLogResourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """The ledger under the paths of C2SP tlog-tiles: `checkpoint`, `tile/<L>/<N>[.p/<W>]`, `tile/entries/<N>[.p/<W>]`."""
 
     @_abc_1.abstractmethod
     def Health(

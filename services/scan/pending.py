@@ -1,0 +1,32 @@
+"""Methods of the contract that are not implemented yet."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+
+class Pending:
+    """Refuses every one of them; a method leaves this class when it is implemented."""
+
+    async def report_fraud(self, _request: Any, _call: Any) -> Any:
+        raise NotImplementedError
+
+    async def submit_report_form(self, _request: Any, _call: Any) -> Any:
+        raise NotImplementedError
+
+    async def get_jwks(self, _request: Any, _call: Any) -> Any:
+        raise NotImplementedError
+
+    async def get_checkpoint(self, _request: Any, _call: Any) -> Any:
+        raise NotImplementedError
+
+    async def get_entry_proof(self, _request: Any, _call: Any) -> Any:
+        raise NotImplementedError
+
+    async def get_consistency_proof(self, _request: Any, _call: Any) -> Any:
+        raise NotImplementedError
+
+    async def get_tile(self, _request: Any, _call: Any) -> Any:
+        raise NotImplementedError
+
+    async def get_log_resource(self, _request: Any, _call: Any) -> Any:
+        raise NotImplementedError

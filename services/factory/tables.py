@@ -3,6 +3,7 @@
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Date,
@@ -29,8 +30,40 @@ tenants = Table(
     metadata,
     Column("tenant_id", Uuid, primary_key=True),
     Column("name", Text, nullable=False),
-    Column("verification_base_url", Text, nullable=False),
     Column("created_at", _Time, nullable=False),
+)
+
+# What a tenant may change. Scan reads it with the registry, so a change is obeyed as fast as a recall.
+tenant_settings = Table(
+    "tenant_settings",
+    metadata,
+    Column("tenant_id", Uuid, ForeignKey(tenants.c.tenant_id), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("verification_base_url", Text, nullable=False),
+    Column("warning_above", SmallInteger, nullable=False, server_default=text("40")),
+    Column("high_risk_above", SmallInteger, nullable=False, server_default=text("70")),
+    Column("disabled_factors", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("languages", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("default_tag_type", SmallInteger, nullable=False, server_default=text("1")),
+    Column("sandbox", Boolean, nullable=False, server_default=text("false")),
+    Column("default_webhook_events", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("updated_at", _Time, nullable=False),
+    Column("updated_by", Text, nullable=False),
+    CheckConstraint(
+        "0 <= warning_above AND warning_above <= high_risk_above AND high_risk_above <= 100",
+        name="tenant_settings_thresholds",
+    ),
+)
+
+# The settings as they were: a row a version, never changed.
+tenant_settings_history = Table(
+    "tenant_settings_history",
+    metadata,
+    Column("tenant_id", Uuid, ForeignKey(tenants.c.tenant_id), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("settings", JSONB, nullable=False),
+    Column("updated_at", _Time, nullable=False),
+    Column("updated_by", Text, nullable=False),
 )
 
 signing_keys = Table(
@@ -93,6 +126,8 @@ batches = Table(
     Column("created_at", _Time, nullable=False),
     Column("updated_at", _Time, nullable=False),
     Column("completed_at", _Time),
+    # Frozen when the batch is ordered.
+    Column("sandbox", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint("quantity BETWEEN 1 AND 1000000", name="batches_quantity"),
     UniqueConstraint("key_id", "first_number", name="batches_range"),
     Index("batches_listing", "tenant_id", "batch_id"),

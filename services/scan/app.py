@@ -23,6 +23,7 @@ from services.scan.news import following_news
 from services.scan.operations.pages import Pages
 from services.scan.operations.readiness import Readiness
 from services.scan.operations.receipts import Receipts
+from services.scan.operations.reports import Reports
 from services.scan.operations.scans import Scans
 from services.scan.peers import ProofServices
 from services.scan.servicer import ScanServicer
@@ -41,6 +42,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
     keys = unit_keys.load(settings.unit_keys)
     verifier = TokenVerifier(public_keys=settings.token_public_keys, service="scan")
     tokens = ServiceTokens(TokenSigner(key_file=settings.service_key, clock=clock))
+    fingerprints = Fingerprints.load(settings.fingerprint_key)
 
     async def authenticate(credential: str) -> Caller:
         return verifier.verify(credential)
@@ -68,7 +70,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
                     facts=facts,
                     histories=Histories(hot_state=hot_state, connection=reads, clock=clock),
                     connection=writes,
-                    fingerprints=Fingerprints.load(settings.fingerprint_key),
+                    fingerprints=fingerprints,
                     clock=clock,
                     timeout_seconds=settings.scan_timeout_seconds,
                     linger_seconds=settings.linger_seconds,
@@ -76,11 +78,20 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
                 )
             )
         )
+        reports = Reports(
+            keys=keys,
+            facts=facts,
+            connection=reads,
+            fingerprints=fingerprints,
+            clock=clock,
+            most_per_address=settings.reports_per_address,
+        )
         proofs = ProofServices(factory=factory, anchor=anchor, tokens=tokens)
         servicer = ScanServicer(
             scans=scans,
-            pages=Pages(scans=scans),
+            pages=Pages(scans=scans, reports=reports),
             receipts=Receipts(keys=keys, facts=facts, proofs=proofs),
+            reports=reports,
             readiness=Readiness(connection=reads),
         )
         await stack.enter_async_context(following_news(hot_state, facts))

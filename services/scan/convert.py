@@ -1,8 +1,11 @@
 """Protobuf to model and back."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
+from typing import TypedDict
+from uuid import UUID
 
 from google.api import httpbody_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -10,9 +13,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from services.common.rpc.call import Call
 from services.scan import messages
 from services.scan.language import Language, language_of
-from services.scan.model import BatchFacts, Device, ProductFacts, Scan, UnitProof
+from services.scan.model import BatchFacts, Device, Notice, ProductFacts, Scan, TakenReport, UnitProof
 from voketag.anchor.v1 import anchor_pb2
-from voketag.factory.v1 import factory_pb2
+from voketag.factory.v1 import factory_pb2, scans_pb2
 from voketag.scan.v1 import scan_pb2
 from voketag_kernel.receipts import AnchorProof, Receipt
 
@@ -66,6 +69,38 @@ def scan_response(scan: Scan, reader: Language) -> scan_pb2.ScanResponse:
     )
 
 
+class ReportArguments(TypedDict):
+    """What a report needs, as `Reports.report` names it."""
+
+    code: str
+    verification_id: UUID | None
+    reason: str
+    details: str
+    device: Device
+    request_id: UUID | None
+
+
+def report(request: scan_pb2.ReportFraudRequest, call: Call) -> ReportArguments:
+    """Return what a report says."""
+    return ReportArguments(
+        code=request.code,
+        verification_id=UUID(request.verification_id) if request.verification_id else None,
+        reason=request.reason,
+        details=request.details,
+        device=device(call, request.device),
+        request_id=UUID(request.request_id) if request.request_id else None,
+    )
+
+
+def report_response(taken: TakenReport, reader: Language) -> scan_pb2.ReportFraudResponse:
+    """Return the answer to a report."""
+    return scan_pb2.ReportFraudResponse(
+        report_id=str(taken.report_id),
+        already_reported=taken.already_reported,
+        message=messages.THANKS[reader],
+    )
+
+
 def page(html: str) -> httpbody_pb2.HttpBody:
     """Return a page as a body."""
     return httpbody_pb2.HttpBody(content_type="text/html; charset=utf-8", data=html.encode())
@@ -74,6 +109,24 @@ def page(html: str) -> httpbody_pb2.HttpBody:
 def receipt(made: Receipt) -> httpbody_pb2.HttpBody:
     """Return a receipt as a body."""
     return httpbody_pb2.HttpBody(content_type="application/json", data=made.to_json().encode())
+
+
+def note_unit_events(notices: Sequence[Notice]) -> scans_pb2.NoteUnitEventsRequest:
+    """Return notices as Factory takes them."""
+    return scans_pb2.NoteUnitEventsRequest(
+        events=[
+            scans_pb2.UnitEvent(
+                event_id=str(notice.notice_id),
+                kind=scans_pb2.UnitEventKind.ValueType(notice.kind.value),
+                tenant_id=str(notice.tenant_id),
+                unit_id=notice.unit_id,
+                batch_id=str(notice.batch_id),
+                occurred_at=_timestamp(notice.occurred_at),
+                details=notice.details,
+            )
+            for notice in notices
+        ]
+    )
 
 
 def unit_proof(proof: factory_pb2.UnitProof) -> UnitProof:

@@ -1,12 +1,12 @@
-"""Partitions of scan events, made before their month begins.
+"""Upkeep of Scan's tables: partitions of scan events, made before their month begins, and what has had its time.
 
 A scan whose month has none makes it (see `storage/events.py`); this keeps it from having to.
 """
 
-from datetime import date
+from datetime import date, timedelta
 
 from services.common.clock import Clock
-from services.scan.storage import events
+from services.scan.storage import events, reports
 from services.scan.storage.connection import HeldConnection
 
 MONTHS_AHEAD = 2
@@ -16,6 +16,11 @@ async def ensure_partitions(*, connection: HeldConnection, clock: Clock) -> None
     """Make the partitions of this month and the next two; Unavailable when the database is away."""
     for month in months_from(clock.now().date(), MONTHS_AHEAD):
         await events.ensure_partition(connection, month)
+
+
+async def forget_reports(*, connection: HeldConnection, clock: Clock, kept: timedelta) -> None:
+    """Delete consumers' reports that are older than `kept`; Unavailable when the database is away."""
+    await reports.forget_before(connection, clock.now() - kept)
 
 
 def months_from(day: date, ahead: int) -> list[date]:

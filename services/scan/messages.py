@@ -12,6 +12,13 @@ _FIRST = {
     _ES: "Este código es genuino y usted es la primera persona en comprobarlo.",
 }
 
+THANKS = {
+    _EN: "Thank you. The maker has your report now.",
+    _PT: "Obrigado. O fabricante já está com o seu relato.",
+    _ES: "Gracias. El fabricante ya tiene su aviso.",
+}
+"""What a person reads who reported an item."""
+
 # A factor or two that do not make a warning are still shown; the sentence must not deny them.
 _MOSTLY_USUAL = {
     _EN: "This code is genuine. Something about its checks is unusual, which by itself means little.",

@@ -1,5 +1,6 @@
 """What Scan knows and says: facts about units, scans and their verdicts. Pure; stdlib only."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
@@ -13,6 +14,12 @@ class UnitState(Enum):
     SUSPENDED = 2
     RECALLED = 3
     BLOCKED = 4
+    SOLD = 5
+
+    @property
+    def in_force(self) -> bool:
+        """The maker has nothing against the unit."""
+        return self in {UnitState.ACTIVE, UnitState.SOLD}
 
 
 class Verdict(Enum):
@@ -31,9 +38,6 @@ class Verdict(Enum):
         """The code is genuine and the unit is in force. It says nothing about the item that carries the code."""
         return self.value <= Verdict.HIGH_RISK.value
 
-
-WARNING_ABOVE = 40
-HIGH_RISK_ABOVE = 70
 
 _OF_STATE = {
     UnitState.RECALLED: Verdict.RECALLED,
@@ -61,6 +65,18 @@ class BatchFacts:
     lot: str
     manufactured_at: date | None
     expires_at: date | None
+    sandbox: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TenantPolicy:
+    """What the tenant chose: the scores above which a verdict is a warning or high risk, factors that do not count, and
+    the languages of its pages, the first of them for readers of others; none means all of ours."""
+
+    warning_above: int
+    high_risk_above: int
+    disabled_factors: frozenset[str]
+    languages: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +84,12 @@ class UnitFacts:
     """An issued unit as the registry has it, and the scans that were counted when this was read."""
 
     unit_id: int
+    tenant_id: UUID
     serial: str
     state: UnitState
     batch: BatchFacts
     product: ProductFacts
+    policy: TenantPolicy
     known_scans: int
 
 
@@ -125,6 +143,10 @@ class ScanEvent:
     device_hash: bytes
     address_hash: bytes
     degraded: bool
+    tenant_id: UUID
+    product_id: UUID
+    cell: str
+    duplicate: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,18 +172,18 @@ class Scan:
         return self.count.total == 1
 
 
-def verdict_of(*, state: UnitState, expires_at: date | None, today: date, score: int) -> Verdict:
+def verdict_of(*, state: UnitState, expires_at: date | None, today: date, score: int, policy: TenantPolicy) -> Verdict:
     """Return the verdict: what the maker said about the unit comes first, then its expiry, then the score.
 
     `expires_at` is the last day of use; the unit is expired from the next day on, in UTC.
     """
-    if state is not UnitState.ACTIVE:
+    if not state.in_force:
         return _OF_STATE[state]
     if expires_at is not None and today > expires_at:
         return Verdict.EXPIRED
-    if score > HIGH_RISK_ABOVE:
+    if score > policy.high_risk_above:
         return Verdict.HIGH_RISK
-    if score > WARNING_ABOVE:
+    if score > policy.warning_above:
         return Verdict.WARNING
     return Verdict.AUTHENTIC
 
@@ -179,3 +201,56 @@ class UnitProof:
     tree_size: int
     batch_root: bytes
     inclusion_path: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedUnit:
+    """The unit that a report is about."""
+
+    unit_id: int
+    batch_id: UUID
+    tenant_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A consumer's report as it is kept; `reason` is one of the contract's words."""
+
+    report_id: UUID
+    unit: ReportedUnit
+    verification_id: UUID | None
+    reason: str
+    details: str
+    device_hash: bytes
+    address_hash: bytes
+    request_id: UUID | None
+    reported_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TakenReport:
+    """What the consumer hears of a report: its id, and whether it was there before."""
+
+    report_id: UUID
+    already_reported: bool
+
+
+class NoticeKind(Enum):
+    """What Factory hears about a unit; the values are those of `voketag.factory.v1.UnitEventKind`."""
+
+    REPORTED = 1
+    HIGH_RISK = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that happened to a unit and that its maker wants to know; `notice_id` is the same however often it is
+    sent."""
+
+    notice_id: UUID
+    kind: NoticeKind
+    tenant_id: UUID
+    unit_id: int
+    batch_id: UUID
+    occurred_at: datetime
+    details: Mapping[str, str]

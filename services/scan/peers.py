@@ -1,11 +1,13 @@
-"""Factory and Anchor as Scan calls them: only for receipts, never for a scan."""
+"""Factory and Anchor as Scan calls them: for receipts and notices, never for a scan."""
+
+from collections.abc import Sequence
 
 import grpc
 
 from services.common.rpc.channels import Peer
 from services.common.tokens import ServiceTokens
 from services.scan import convert
-from services.scan.model import UnitProof
+from services.scan.model import Notice, UnitProof
 from voketag.anchor.v1 import anchor_pb2, anchor_pb2_grpc
 from voketag.factory.v1 import factory_pb2, factory_pb2_grpc
 from voketag_kernel.receipts import AnchorProof
@@ -29,3 +31,15 @@ class ProofServices:
         """Return a root's path to the chain, None until the chain has confirmed it; AnchorNotFound."""
         request = anchor_pb2.GetAnchorRequest(batch_id=batch_id)
         return convert.anchor_proof(await self._anchor_peer.call(self._anchor.GetAnchor, request))
+
+
+class NoticeTaker:
+    """Hands notices to Factory."""
+
+    def __init__(self, *, factory: grpc.aio.Channel, tokens: ServiceTokens) -> None:
+        self._factory = factory_pb2_grpc.FactoryServiceStub(factory)
+        self._peer = Peer(name="factory", tokens=tokens)
+
+    async def take(self, notices: Sequence[Notice]) -> None:
+        """Return when Factory has taken all of them; taking one twice changes nothing."""
+        await self._peer.call(self._factory.NoteUnitEvents, convert.note_unit_events(notices))

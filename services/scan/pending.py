@@ -1,17 +1,10 @@
 """Methods of the contract that are not implemented yet."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 
 class Pending:
     """Refuses every one of them; a method leaves this class when it is implemented."""
-
-    async def report_fraud(self, _request: Any, _call: Any) -> Any:
-        raise NotImplementedError
-
-    async def submit_report_form(self, _request: Any, _call: Any) -> Any:
-        raise NotImplementedError
 
     async def get_jwks(self, _request: Any, _call: Any) -> Any:
         raise NotImplementedError

@@ -74,9 +74,9 @@ _RULES: tuple[tuple[RiskFactor, Callable[[Observation], bool]], ...] = (
 )
 
 
-def factors_of(seen: Observation) -> tuple[RiskFactor, ...]:
-    """Return what raises the score, heaviest first."""
-    return tuple(factor for factor, holds in _RULES if holds(seen))
+def factors_of(seen: Observation, disabled: frozenset[str]) -> tuple[RiskFactor, ...]:
+    """Return what raises the score, heaviest first; `disabled` are the factors that do not count for the tenant."""
+    return tuple(factor for factor, holds in _RULES if factor.name not in disabled and holds(seen))
 
 
 def score_of(factors: tuple[RiskFactor, ...]) -> int:

@@ -7,6 +7,7 @@ from services.scan import convert
 from services.scan.operations.pages import Pages
 from services.scan.operations.readiness import Readiness
 from services.scan.operations.receipts import Receipts
+from services.scan.operations.reports import Reports
 from services.scan.operations.scans import Scans
 from services.scan.pending import Pending
 from voketag.scan.v1 import scan_pb2
@@ -15,10 +16,13 @@ from voketag.scan.v1 import scan_pb2
 class ScanServicer(Pending):
     """voketag.scan.v1.ScanService."""
 
-    def __init__(self, *, scans: Scans, pages: Pages, receipts: Receipts, readiness: Readiness) -> None:
+    def __init__(
+        self, *, scans: Scans, pages: Pages, receipts: Receipts, reports: Reports, readiness: Readiness
+    ) -> None:
         self._scans = scans
         self._pages = pages
         self._receipts = receipts
+        self._reports = reports
         self._readiness = readiness
 
     async def scan(self, request: scan_pb2.ScanRequest, call: Call) -> scan_pb2.ScanResponse:
@@ -29,6 +33,18 @@ class ScanServicer(Pending):
     async def open_scan_page(self, request: scan_pb2.OpenScanPageRequest, call: Call) -> httpbody_pb2.HttpBody:
         """Show the page of a code."""
         html = await self._pages.open(request.code, convert.device(call), convert.language(call))
+        return convert.page(html)
+
+    async def report_fraud(self, request: scan_pb2.ReportFraudRequest, call: Call) -> scan_pb2.ReportFraudResponse:
+        """Take a report about an item."""
+        taken = await self._reports.report(**convert.report(request, call))
+        return convert.report_response(taken, convert.language(call))
+
+    async def submit_report_form(self, request: scan_pb2.SubmitReportFormRequest, call: Call) -> httpbody_pb2.HttpBody:
+        """Take a report from the page's form."""
+        html = await self._pages.report(
+            request.code, request.form.content_type, request.form.data, convert.device(call), convert.language(call)
+        )
         return convert.page(html)
 
     async def get_receipt(self, request: scan_pb2.GetReceiptRequest, _call: Call) -> httpbody_pb2.HttpBody:

@@ -32,7 +32,14 @@ class Settings(ServerSettings, ServiceIdentity):
     """How long a small group of scans waits for company while others come in; an idle process never waits."""
     max_waiting: int = Field(default=5_000, ge=1)
     """Scans that may wait at once; further ones are UNAVAILABLE at once."""
+    reports_per_address: int = Field(default=20, ge=1)
+    """Reports that one address may send within a day."""
 
 
-class WorkerSettings(ProcessSettings):
-    """What the worker needs: the database and the queue."""
+class WorkerSettings(ProcessSettings, ServiceIdentity):
+    """What the worker needs."""
+
+    factory_address: str
+    """Factory's gRPC address, `host:port`, for notices of reports and of scans of high risk."""
+    report_retention_days: int = Field(default=730, ge=1)
+    """How long consumers' reports are kept."""

@@ -7,13 +7,17 @@ from sqlalchemy import (
     Column,
     DateTime,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     SmallInteger,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
+    text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = MetaData(schema="scan")
 _Time = DateTime(timezone=True)
@@ -34,6 +38,12 @@ scan_events = Table(
     Column("device_hash", LargeBinary, nullable=False),
     Column("address_hash", LargeBinary, nullable=False),
     Column("degraded", Boolean, nullable=False),
+    Column("tenant_id", Uuid, nullable=False),
+    Column("product_id", Uuid, nullable=False),
+    # A coarse cell of the map, never a place; empty when unknown.
+    Column("cell", Text, nullable=False),
+    # The unit had been scanned before, as far as was known when it was scored.
+    Column("duplicate", Boolean, nullable=False),
     Index("scan_events_unit", "unit_id", "scanned_at"),
     postgresql_partition_by="RANGE (scanned_at)",
 )
@@ -47,4 +57,48 @@ unit_scans = Table(
     Column("last_scan_at", _Time, nullable=False),
     Column("total_scans", BigInteger, nullable=False),
     postgresql_with={"fillfactor": 70},
+)
+
+# What consumers reported. A device's hash changes every day, so `reports_once` is one report a device, unit and day.
+reports = Table(
+    "reports",
+    metadata,
+    Column("report_id", Uuid, primary_key=True),
+    Column("unit_id", BigInteger, nullable=False),
+    Column("batch_id", Uuid, nullable=False),
+    Column("tenant_id", Uuid, nullable=False),
+    Column("verification_id", Uuid),
+    Column("reason", Text, nullable=False),
+    Column("details", Text, nullable=False),
+    Column("device_hash", LargeBinary, nullable=False),
+    Column("address_hash", LargeBinary, nullable=False),
+    Column("request_id", Uuid, unique=True),
+    Column("reported_at", _Time, nullable=False),
+    UniqueConstraint("unit_id", "device_hash", name="reports_once"),
+    Index("reports_address", "address_hash", "reported_at"),
+)
+
+# Units that somebody reported: the maker's and the operator's list of what to look at.
+unit_watch = Table(
+    "unit_watch",
+    metadata,
+    Column("unit_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("reports", Integer, nullable=False),
+    Column("since", _Time, nullable=False),
+    Column("last_report_at", _Time, nullable=False),
+)
+
+# What Factory has to hear, for its webhooks. Rows go when they were sent and have had their time.
+notices = Table(
+    "notices",
+    metadata,
+    Column("notice_id", Uuid, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("tenant_id", Uuid, nullable=False),
+    Column("unit_id", BigInteger, nullable=False),
+    Column("batch_id", Uuid, nullable=False),
+    Column("occurred_at", _Time, nullable=False),
+    Column("details", JSONB, nullable=False),
+    Column("sent_at", _Time),
+    Index("notices_waiting", "occurred_at", postgresql_where=text("sent_at IS NULL")),
 )

@@ -1,6 +1,9 @@
-"""`python -m services.scan.worker`: upkeep of Scan's tables."""
+"""`python -m services.scan.worker`: upkeep of Scan's tables, and notices to Factory."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import timedelta
 from functools import partial
 
 from services.common.clock import SystemClock
@@ -8,7 +11,11 @@ from services.common.errors import Unavailable
 from services.common.logs import get_logger
 from services.common.process import run
 from services.common.queue import Periodic, run_worker
-from services.scan.jobs import ensure_partitions
+from services.common.rpc.channels import channel
+from services.common.tokens import ServiceTokens, TokenSigner
+from services.scan.jobs import ensure_partitions, forget_reports
+from services.scan.operations.notices import Notices
+from services.scan.peers import NoticeTaker
 from services.scan.settings import WorkerSettings
 from services.scan.storage.connection import HeldConnection
 
@@ -20,25 +27,41 @@ _log = get_logger(__name__)
 async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
     """Work until `stop` is set."""
     clock = SystemClock()
-    async with HeldConnection(
-        dsn=settings.database_url, name="worker", timeout_seconds=_STATEMENT_SECONDS
-    ) as connection:
-
-        async def keep_partitions() -> None:
-            try:
-                await ensure_partitions(connection=connection, clock=clock)
-            except Unavailable as error:
-                _log.warning("no partitions were made, the next minute tries again", error=error.message)
-
+    async with AsyncExitStack() as stack:
+        connection = await stack.enter_async_context(
+            HeldConnection(dsn=settings.database_url, name="worker", timeout_seconds=_STATEMENT_SECONDS)
+        )
+        factory = await stack.enter_async_context(channel(settings.factory_address))
+        tokens = ServiceTokens(TokenSigner(key_file=settings.service_key, clock=clock))
+        notices = Notices(connection=connection, taker=NoticeTaker(factory=factory, tokens=tokens), clock=clock)
+        kept = timedelta(days=settings.report_retention_days)
         await run_worker(
             url=settings.queue_url,
             name=QUEUE_NAME,
             jobs={},
-            periodic=[Periodic(run=keep_partitions, seconds=60)],
-            max_jobs=1,
+            periodic=[
+                _upkeep("keep_partitions", partial(ensure_partitions, connection=connection, clock=clock), seconds=60),
+                _upkeep("forget_reports", partial(forget_reports, connection=connection, clock=clock, kept=kept), 60),
+                _upkeep("forget_notices", notices.forget, seconds=60),
+                _upkeep("deliver_notices", notices.deliver, seconds=2),
+            ],
+            max_jobs=4,
             job_timeout_seconds=60,
             stop=stop,
         )
+
+
+def _upkeep(name: str, work: Callable[[], Awaitable[None]], seconds: int) -> Periodic:
+    """Return work that leaves what it cannot do now to its next run."""
+
+    async def run_once() -> None:
+        try:
+            await work()
+        except Unavailable as error:
+            _log.warning("left to the next run", job=name, error=error.message)
+
+    run_once.__name__ = name
+    return Periodic(run=run_once, seconds=seconds)
 
 
 if __name__ == "__main__":

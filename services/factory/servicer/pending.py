@@ -58,7 +58,7 @@ class Pending:
     async def rotate_webhook_secret(self, _request: Any, _call: Any) -> Any:
         raise NotImplementedError
 
-    async def test_webhook_endpoint(self, _request: Any, _call: Any) -> Any:
+    async def test_webhook_endpoint(self, request: Any, call: Any) -> Any:
         raise NotImplementedError
 
     async def list_webhook_deliveries(self, _request: Any, _call: Any) -> Any:
@@ -104,5 +104,7 @@ class Pending:
         raise NotImplementedError
 
     async def export_scans(self, _request: Any, _call: Any) -> AsyncIterator[Any]:
+        nothing: tuple[Any, ...] = ()
+        for each in nothing:
+            yield each
         raise NotImplementedError
-        yield

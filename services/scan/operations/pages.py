@@ -1,33 +1,65 @@
-"""The consumer page: a scan whose every outcome is a page.
+"""The consumer page: a scan, or a report, whose every outcome is a page.
 
 The HTTP status stays 200 whatever a page says: people read the page, and a browser or a phone's scanner that shows its
 own error instead of ours helps nobody. Programs ask `Scan`, whose status tells; metrics count what pages refused.
 """
 
-from services.common.errors import MalformedCode, UnknownCode, VokeTagError
+from dataclasses import replace
+
+from services.common.errors import InvalidArgument, MalformedCode, RateLimited, ScanNotFound, UnknownCode, VokeTagError
 from services.common.logs import get_logger
 from services.scan.language import Language
 from services.scan.model import Device
+from services.scan.operations.reports import Reports
 from services.scan.operations.scans import Scans
-from services.scan.page import PageState, render_problem, render_scan
+from services.scan.page import PageState, read_form, render_message, render_scan
 
 _log = get_logger(__name__)
+
+# The first that fits: a malformed code is an invalid argument, too.
+_STATES: tuple[tuple[type[VokeTagError], PageState], ...] = (
+    (MalformedCode, PageState.MALFORMED),
+    (UnknownCode, PageState.UNKNOWN),
+    (RateLimited, PageState.RATE_LIMITED),
+    (InvalidArgument, PageState.REPORT_INCOMPLETE),
+    (ScanNotFound, PageState.REPORT_INCOMPLETE),
+)
 
 
 class Pages:
     """Opens pages."""
 
-    def __init__(self, *, scans: Scans) -> None:
+    def __init__(self, *, scans: Scans, reports: Reports) -> None:
         self._scans = scans
+        self._reports = reports
 
     async def open(self, code: str, device: Device, language: Language) -> str:
         """Return the page for a code: a person holding an item gets a page, never an error text."""
         try:
             return render_scan(await self._scans.scan(code, device), code, language)
-        except MalformedCode:
-            return render_problem(PageState.MALFORMED, language)
-        except UnknownCode:
-            return render_problem(PageState.UNKNOWN, language)
         except VokeTagError as error:
-            _log.warning("a page without a verdict", reason=error.reason)
-            return render_problem(PageState.DOWN, language)
+            return _problem(error, language)
+
+    async def report(self, code: str, content_type: str, body: bytes, device: Device, language: Language) -> str:
+        """Take the report in a form and return the page that thanks for it, or says why it was not taken."""
+        try:
+            form = read_form(content_type, body)
+            await self._reports.report(
+                code=code,
+                verification_id=form.verification_id,
+                reason=form.reason,
+                details=form.details,
+                device=replace(device, screen=form.screen_resolution, time_zone=form.timezone),
+                request_id=None,
+            )
+        except VokeTagError as error:
+            return _problem(error, language)
+        return render_message(PageState.REPORTED, language)
+
+
+def _problem(error: VokeTagError, language: Language) -> str:
+    for kind, state in _STATES:
+        if isinstance(error, kind):
+            return render_message(state, language)
+    _log.warning("a page without a verdict", reason=error.reason)
+    return render_message(PageState.DOWN, language)

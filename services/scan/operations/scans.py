@@ -118,7 +118,9 @@ class Scans:
     def _event(
         self, device: Device, facts: UnitFacts, seen: Sighting, history: RecentHistory, now: datetime
     ) -> ScanEvent:
-        factors = risk.factors_of(risk.Observation(history=history, user_agent=device.user_agent))
+        factors = risk.factors_of(
+            risk.Observation(history=history, user_agent=device.user_agent), facts.policy.disabled_factors
+        )
         score = risk.score_of(factors)
         today = now.date()
         return ScanEvent(
@@ -126,13 +128,23 @@ class Scans:
             unit_id=facts.unit_id,
             batch_id=facts.batch.batch_id,
             scanned_at=now,
-            verdict=verdict_of(state=facts.state, expires_at=facts.batch.expires_at, today=today, score=score),
+            verdict=verdict_of(
+                state=facts.state,
+                expires_at=facts.batch.expires_at,
+                today=today,
+                score=score,
+                policy=facts.policy,
+            ),
             risk_score=score,
             risk_factors=factors,
             country="",
             device_hash=seen.device_hash,
             address_hash=self._fingerprints.address(device.address, today),
             degraded=history.degraded,
+            tenant_id=facts.tenant_id,
+            product_id=facts.product.product_id,
+            cell="",
+            duplicate=history.total > 1,
         )
 
     async def _record(self, judged: Sequence[ScanEvent]) -> list[ScanCount]:

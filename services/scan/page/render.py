@@ -7,8 +7,9 @@ from html import escape
 from services.scan.language import Language
 from services.scan.messages import message_of, reason_of
 from services.scan.model import Scan
+from services.scan.page.report_form import report_form
 from services.scan.page.states import LOOKS, OF_VERDICT, PageState
-from services.scan.page.style import POLICY, SHEET
+from services.scan.page.style import POLICY, SCRIPT, SHEET
 from services.scan.page.texts import TEXTS, Texts
 
 _ICON = (
@@ -34,7 +35,9 @@ def render_scan(scan: Scan, code: str, language: Language) -> str:
     ]
     # When something is wrong, what it is and what to do come first.
     order = item + concern if state is PageState.AUTHENTIC else concern + item
-    body = [_verdict(state, texts, message_of(scan, language)), *order, _proof(code, texts)]
+    trial = f'<p class="trial">{escape(texts.sandbox)}</p>' if scan.facts.batch.sandbox else ""
+    form = report_form(code, scan.event.verification_id, texts)
+    body = [trial, _verdict(state, texts, message_of(scan, language)), *order, _proof(code, texts), form]
     number = f"{escape(texts.number)} {scan.event.verification_id}"
     when = f"{_day(scan.event.scanned_at.date(), texts)}, {scan.event.scanned_at:%H:%M} UTC"
     footer = f"<p>{number}<br>{escape(when)}</p><p>{escape(texts.privacy)}</p>"
@@ -47,10 +50,10 @@ def render_scan(scan: Scan, code: str, language: Language) -> str:
     )
 
 
-def render_problem(state: PageState, language: Language) -> str:
-    """Return the page for a code that got no verdict: unknown, malformed, or nobody could say."""
+def render_message(state: PageState, language: Language) -> str:
+    """Return a page without a verdict: the code is unknown or malformed, nobody could say, or a report was taken."""
     texts = TEXTS[language]
-    body = _verdict(state, texts, texts.problems[state]) + _section(texts.what_to_do, _list(texts.advice[state]))
+    body = _verdict(state, texts, texts.messages[state]) + _section(texts.what_to_do, _list(texts.advice[state]))
     return _document(title=texts.titles[state], state=state, body=body, footer="", language=language)
 
 
@@ -63,7 +66,7 @@ def _document(*, title: str, state: PageState, body: str, footer: str, language:
         '<meta name="referrer" content="no-referrer">'
         f'<title>{escape(title)}</title><link rel="icon" href="{_ICON}"><style>{SHEET}</style></head>'
         f'<body class="{LOOKS[state].tone}"><header class="brand">{_MARK}VokeTag</header>'
-        f"<main>{body}</main><footer>{footer}</footer></body></html>"
+        f"<main>{body}</main><footer>{footer}</footer><script>{SCRIPT}</script></body></html>"
     )
 
 
@@ -101,7 +104,9 @@ def _history(scan: Scan, texts: Texts) -> str:
 
 def _proof(code: str, texts: Texts) -> str:
     link = f'<a class="button" href="/v1/scan/{escape(code)}/receipt" download="voketag-{escape(code)}.json">'
-    return _section(texts.proof, f'<p class="note">{escape(texts.proof_text)}</p>{link}{escape(texts.proof_link)}</a>')
+    share = f'<button class="button" type="button" data-share hidden>{escape(texts.share)}</button>'
+    actions = f'<div class="actions">{link}{escape(texts.proof_link)}</a>{share}</div>'
+    return _section(texts.proof, f'<p class="note">{escape(texts.proof_text)}</p>{actions}')
 
 
 def _section(title: str, content: str) -> str:

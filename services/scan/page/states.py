@@ -18,7 +18,10 @@ class PageState(Enum):
     EXPIRED = auto()
     UNKNOWN = auto()
     MALFORMED = auto()
+    RATE_LIMITED = auto()
     DOWN = auto()
+    REPORTED = auto()
+    REPORT_INCOMPLETE = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,5 +45,8 @@ LOOKS = {
     PageState.EXPIRED: Look("caution", "M12 6.5v6l3.6 2.2"),
     PageState.UNKNOWN: Look("danger", "M9 9.2a3 3 0 1 1 4.4 2.7c-.9.5-1.4 1-1.4 2.1M12 17.3v.2"),
     PageState.MALFORMED: Look("quiet", "M6.5 9.5v-3h3M14.5 6.5h3v3M17.5 14.5v3h-3M9.5 17.5h-3v-3M8.5 12h7"),
+    PageState.RATE_LIMITED: Look("quiet", "M8.5 7h7M8.5 17h7M9.5 7c0 3 5 4 5 10M14.5 7c0 3-5 4-5 10"),
     PageState.DOWN: Look("quiet", "M8 12h.01M12 12h.01M16 12h.01"),
+    PageState.REPORTED: Look("good", "M6.5 12.5l3.8 3.8 7.2-8"),
+    PageState.REPORT_INCOMPLETE: Look("quiet", _EXCLAMATION),
 }

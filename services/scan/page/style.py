@@ -1,4 +1,4 @@
-"""The page's style sheet, and the content security policy that lets in this one and nothing else."""
+"""The page's style sheet and script, and the content security policy that lets in these and nothing else."""
 
 import base64
 import re
@@ -52,17 +52,44 @@ dl+.note{margin-top:.9rem}
 a{color:inherit}
 .button{display:inline-block;margin-top:.9rem;padding:.7rem 1.15rem;min-height:2.75rem;border-radius:.75rem;
 background:var(--wash);color:var(--tone);font-weight:600;text-decoration:none}
+button{font:inherit;border:0;cursor:pointer}
+.actions{display:flex;flex-wrap:wrap;gap:0 .6rem}
+.trial{background:var(--caution-wash);color:var(--caution);padding:.7rem 1.5rem;font-weight:600;text-align:center}
+summary{font-weight:600;cursor:pointer;padding:.6rem 0;margin:-.6rem 0}
+fieldset{border:0;padding:0;margin-top:.9rem}
+legend,.label{display:block;padding:0;font-weight:600;margin-bottom:.35rem}
+.choice{display:flex;gap:.65rem;align-items:center;min-height:2.75rem}
+.choice input{width:1.25rem;height:1.25rem;flex:none;accent-color:var(--tone)}
+.label{margin-top:.75rem}
+textarea{width:100%;font:inherit;color:inherit;background:var(--ground);
+border:1px solid var(--soft);border-radius:.75rem;padding:.65rem .8rem}
 .button:hover{text-decoration:underline;text-underline-offset:.2em}
-a:focus-visible{outline:3px solid var(--tone);outline-offset:3px;border-radius:.75rem}
+a:focus-visible,button:focus-visible,summary:focus-visible,input:focus-visible,textarea:focus-visible{
+outline:3px solid var(--tone);outline-offset:3px;border-radius:.75rem}
 footer{width:100%;max-width:31rem;padding:1.1rem .5rem 0;color:var(--soft);font-size:.8125rem;display:grid;gap:.35rem}
 @media(min-width:40rem){body{padding:2.5rem 1.5rem 4rem}.verdict{padding:2.75rem 2.5rem 2.4rem}
 section{padding:1.6rem 2.5rem}}
 @media(forced-colors:active){.seal path{stroke:Canvas}.seal circle{fill:CanvasText}main{border:1px solid}}
-@media print{body{background:none}main{box-shadow:none;border:1px solid var(--line)}.button{display:none}}
+@media print{body{background:none}main{box-shadow:none;border:1px solid var(--line)}.button,details{display:none}}
 """
 
 SHEET = re.sub(r"\n+", "", _SHEET)
 
-_DIGEST = base64.b64encode(sha256(SHEET.encode()).digest()).decode()
-POLICY = f"default-src 'none'; style-src 'sha256-{_DIGEST}'; img-src data:; base-uri 'none'; form-action 'none'"
+# All that needs a script: the phone's share sheet, and hints about the device for the report. The page works without.
+SCRIPT = (
+    "for(const b of document.querySelectorAll('[data-share]'))if(navigator.share){b.hidden=false;"
+    "b.onclick=()=>navigator.share({title:document.title,url:location.href}).catch(()=>{})}"
+    "for(const f of document.forms){f.screen_resolution.value=screen.width+'x'+screen.height;"
+    "f.timezone.value=Intl.DateTimeFormat().resolvedOptions().timeZone||''}"
+)
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(sha256(text.encode()).digest()).decode()
+
+
+POLICY = (
+    f"default-src 'none'; style-src 'sha256-{_digest(SHEET)}'; script-src 'sha256-{_digest(SCRIPT)}'; img-src data:; "
+    "base-uri 'none'; form-action 'self'"
+)
 """For the `meta` element. What only a header can say (`frame-ancestors`), the edge adds."""

@@ -12,7 +12,7 @@ class Texts:
     """All words of one language. `months` are abbreviations, January first."""
 
     titles: Mapping[State, str]
-    problems: Mapping[State, str]
+    messages: Mapping[State, str]
     advice: Mapping[State, tuple[str, ...]]
     product: str
     lot: str
@@ -32,6 +32,14 @@ class Texts:
     incomplete: str
     number: str
     privacy: str
+    sandbox: str
+    report: str
+    report_reasons: Mapping[str, str]
+    report_question: str
+    report_details: str
+    report_privacy: str
+    report_send: str
+    share: str
     months: tuple[str, ...]
     day: str
 
@@ -47,12 +55,18 @@ _EN = Texts(
         State.EXPIRED: "Past its expiry date",
         State.UNKNOWN: "We do not know this code",
         State.MALFORMED: "This code cannot be read",
+        State.RATE_LIMITED: "Too many checks from here",
         State.DOWN: "We cannot check right now",
+        State.REPORTED: "Thank you for your report",
+        State.REPORT_INCOMPLETE: "The report is not complete",
     },
-    problems={
+    messages={
         State.UNKNOWN: "No maker had this code issued here. The item that carries it may be a counterfeit.",
         State.MALFORMED: "Part of the code is missing or wrong. That says nothing about the item.",
+        State.RATE_LIMITED: "So many checks came from your connection that we pause. That says nothing about the item.",
         State.DOWN: "The check did not go through. That says nothing about the item.",
+        State.REPORTED: "It is with the maker now.",
+        State.REPORT_INCOMPLETE: "It was not sent.",
     },
     advice={
         State.AUTHENTIC: (
@@ -82,7 +96,10 @@ _EN = Texts(
             "Wipe the label, hold the camera steady and scan again.",
             "If you typed the code: it has 20 characters, and capital letters matter.",
         ),
+        State.RATE_LIMITED: ("Please try again in a minute.",),
         State.DOWN: ("Please try again in a minute.",),
+        State.REPORTED: ("Keep the item, its packaging and the receipt: the maker may want to see them.",),
+        State.REPORT_INCOMPLETE: ("Go back and choose what is wrong.",),
     },
     product="Product",
     lot="Lot",
@@ -103,6 +120,20 @@ _EN = Texts(
     incomplete="Part of our records is out of reach right now, so recent checks may be missing here.",
     number="Check number",
     privacy="We keep no address and no name from this check, only a mark that changes every day.",
+    sandbox="Trial code: it was made to try things out and belongs on no item for sale.",
+    report="Report a problem",
+    report_reasons={
+        "counterfeit": "It looks like a counterfeit",
+        "damaged": "The label is damaged or was tampered with",
+        "mismatch": "It is not the product shown here",
+        "stolen": "It was stolen",
+        "other": "Something else",
+    },
+    report_question="What is wrong?",
+    report_details="What did you see? (optional)",
+    report_privacy="Please write no names and no numbers of people. Only the maker and we read it.",
+    report_send="Send the report",
+    share="Share",
     months=("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
     day="{day} {month} {year}",
 )
@@ -118,12 +149,18 @@ _PT = Texts(
         State.EXPIRED: "Fora do prazo de validade",
         State.UNKNOWN: "Não conhecemos este código",
         State.MALFORMED: "Não foi possível ler o código",
+        State.RATE_LIMITED: "Verificações demais por aqui",
         State.DOWN: "Não conseguimos verificar agora",
+        State.REPORTED: "Obrigado pelo seu relato",
+        State.REPORT_INCOMPLETE: "O relato não está completo",
     },
-    problems={
+    messages={
         State.UNKNOWN: "Nenhum fabricante emitiu este código aqui. O produto que o traz pode ser falso.",
         State.MALFORMED: "Falta uma parte do código ou ela está errada. Isso não diz nada sobre o produto.",
+        State.RATE_LIMITED: "Vieram verificações demais da sua conexão. Isso não diz nada sobre o produto.",
         State.DOWN: "A verificação não foi concluída. Isso não diz nada sobre o produto.",
+        State.REPORTED: "Ele já está com o fabricante.",
+        State.REPORT_INCOMPLETE: "Ele não foi enviado.",
     },
     advice={
         State.AUTHENTIC: (
@@ -156,7 +193,10 @@ _PT = Texts(
             "Limpe a etiqueta, segure a câmera com firmeza e leia de novo.",
             "Se você digitou o código: ele tem 20 caracteres, e letras maiúsculas fazem diferença.",
         ),
+        State.RATE_LIMITED: ("Tente de novo em um minuto.",),
         State.DOWN: ("Tente de novo em um minuto.",),
+        State.REPORTED: ("Guarde o produto, a embalagem e a nota fiscal: o fabricante pode querer vê-los.",),
+        State.REPORT_INCOMPLETE: ("Volte e escolha o que está errado.",),
     },
     product="Produto",
     lot="Lote",
@@ -177,6 +217,20 @@ _PT = Texts(
     incomplete="Parte dos nossos registros está fora de alcance agora; verificações recentes podem não aparecer aqui.",
     number="Número da verificação",
     privacy="Não guardamos endereço nem nome desta verificação, apenas uma marca que muda todos os dias.",
+    sandbox="Código de teste: foi feito para experimentar e não pertence a nenhum produto à venda.",
+    report="Relatar um problema",
+    report_reasons={
+        "counterfeit": "Parece falsificado",
+        "damaged": "A etiqueta está danificada ou foi violada",
+        "mismatch": "Não é o produto mostrado aqui",
+        "stolen": "Foi roubado",
+        "other": "Outra coisa",
+    },
+    report_question="O que está errado?",
+    report_details="O que você viu? (opcional)",
+    report_privacy="Não escreva nomes nem números de pessoas. Só o fabricante e nós lemos.",
+    report_send="Enviar o relato",
+    share="Compartilhar",
     months=("jan.", "fev.", "mar.", "abr.", "maio", "jun.", "jul.", "ago.", "set.", "out.", "nov.", "dez."),
     day="{day} {month} {year}",
 )
@@ -192,12 +246,18 @@ _ES = Texts(
         State.EXPIRED: "Pasada su fecha de caducidad",
         State.UNKNOWN: "No conocemos este código",
         State.MALFORMED: "No se puede leer el código",
+        State.RATE_LIMITED: "Demasiadas comprobaciones desde aquí",
         State.DOWN: "Ahora no podemos comprobarlo",
+        State.REPORTED: "Gracias por su aviso",
+        State.REPORT_INCOMPLETE: "El aviso no está completo",
     },
-    problems={
+    messages={
         State.UNKNOWN: "Ningún fabricante emitió este código aquí. El producto que lo lleva puede ser falso.",
         State.MALFORMED: "Falta una parte del código o es incorrecta. Eso no dice nada sobre el producto.",
+        State.RATE_LIMITED: "Llegaron demasiadas comprobaciones desde su conexión. Eso no dice nada sobre el producto.",
         State.DOWN: "La comprobación no se completó. Eso no dice nada sobre el producto.",
+        State.REPORTED: "Ya lo tiene el fabricante.",
+        State.REPORT_INCOMPLETE: "No se envió.",
     },
     advice={
         State.AUTHENTIC: (
@@ -233,7 +293,10 @@ _ES = Texts(
             "Limpie la etiqueta, sujete la cámara con firmeza y lea de nuevo.",
             "Si escribió el código: tiene 20 caracteres y las mayúsculas importan.",
         ),
+        State.RATE_LIMITED: ("Inténtelo de nuevo en un minuto.",),
         State.DOWN: ("Inténtelo de nuevo en un minuto.",),
+        State.REPORTED: ("Conserve el producto, el embalaje y el recibo: el fabricante puede querer verlos.",),
+        State.REPORT_INCOMPLETE: ("Vuelva y elija qué está mal.",),
     },
     product="Producto",
     lot="Lote",
@@ -254,6 +317,20 @@ _ES = Texts(
     incomplete="Parte de nuestros registros no está al alcance ahora; pueden faltar comprobaciones recientes.",
     number="Número de comprobación",
     privacy="No guardamos dirección ni nombre de esta comprobación, solo una marca que cambia cada día.",
+    sandbox="Código de prueba: se hizo para ensayar y no pertenece a ningún producto en venta.",
+    report="Avisar de un problema",
+    report_reasons={
+        "counterfeit": "Parece una falsificación",
+        "damaged": "La etiqueta está dañada o fue manipulada",
+        "mismatch": "No es el producto que se muestra aquí",
+        "stolen": "Fue robado",
+        "other": "Otra cosa",
+    },
+    report_question="¿Qué está mal?",
+    report_details="¿Qué vio? (opcional)",
+    report_privacy="No escriba nombres ni números de personas. Solo el fabricante y nosotros lo leemos.",
+    report_send="Enviar el aviso",
+    share="Compartir",
     months=("ene.", "feb.", "mar.", "abr.", "may.", "jun.", "jul.", "ago.", "sept.", "oct.", "nov.", "dic."),
     day="{day} {month} {year}",
 )

@@ -16,14 +16,15 @@ from services.scan.storage.connection import HeldConnection
 _RECORD = """
 WITH incoming AS (
     SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::timestamptz[], $5::smallint[], $6::smallint[],
-                         $7::text[], $8::text[], $9::bytea[], $10::bytea[], $11::boolean[])
+                         $7::text[], $8::text[], $9::bytea[], $10::bytea[], $11::boolean[], $12::uuid[],
+                         $13::uuid[], $14::text[], $15::boolean[])
     AS event (verification_id, unit_id, batch_id, scanned_at, verdict, risk_score, risk_factors, country,
-              device_hash, address_hash, degraded)
+              device_hash, address_hash, degraded, tenant_id, product_id, cell, duplicate)
 ), recorded AS (
     INSERT INTO scan.scan_events (verification_id, unit_id, batch_id, scanned_at, verdict, risk_score, risk_factors,
-                                  country, device_hash, address_hash, degraded)
+                                  country, device_hash, address_hash, degraded, tenant_id, product_id, cell, duplicate)
     SELECT verification_id, unit_id, batch_id, scanned_at, verdict, risk_score, string_to_array(risk_factors, ','),
-           country, device_hash, address_hash, degraded
+           country, device_hash, address_hash, degraded, tenant_id, product_id, cell, duplicate
     FROM incoming
 )
 INSERT INTO scan.unit_scans AS counter (unit_id, first_scan_at, last_scan_at, total_scans)
@@ -113,4 +114,8 @@ def _columns(events: Sequence[ScanEvent]) -> tuple[list[object], ...]:
         [event.device_hash for event in events],
         [event.address_hash for event in events],
         [event.degraded for event in events],
+        [event.tenant_id for event in events],
+        [event.product_id for event in events],
+        [event.cell for event in events],
+        [event.duplicate for event in events],
     )

@@ -2,17 +2,20 @@
 
 from collections.abc import Sequence
 
-from services.scan.model import BatchFacts, ProductFacts, UnitFacts, UnitState
+from services.scan.model import BatchFacts, ProductFacts, TenantPolicy, UnitFacts, UnitState
 from services.scan.storage.connection import HeldConnection
 
 # Units of a batch that is not wholly issued, or that was cancelled, were never issued as far as anybody can see.
 _FACTS = """
 SELECT unit.unit_id, unit.serial, unit.state, coalesce(counter.total_scans, 0) AS known_scans,
        batch.batch_id, batch.lot, batch.manufactured_at, batch.expires_at,
-       product.product_id, product.name, product.gtin, product.category, product.image_url
+       batch.tenant_id, batch.sandbox,
+       product.product_id, product.name, product.gtin, product.category, product.image_url,
+       policy.warning_above, policy.high_risk_above, policy.disabled_factors, policy.languages
 FROM factory.units AS unit
 JOIN factory.batches AS batch ON batch.batch_id = unit.batch_id
 JOIN factory.products AS product ON product.product_id = batch.product_id
+JOIN factory.tenant_settings AS policy ON policy.tenant_id = batch.tenant_id
 LEFT JOIN scan.unit_scans AS counter ON counter.unit_id = unit.unit_id
 WHERE unit.unit_id = ANY($1::bigint[]) AND batch.state <> 'CANCELLED' AND batch.issued_count = batch.quantity
 """
@@ -24,6 +27,7 @@ async def facts_of(connection: HeldConnection, unit_ids: Sequence[int]) -> dict[
     return {
         row["unit_id"]: UnitFacts(
             unit_id=row["unit_id"],
+            tenant_id=row["tenant_id"],
             serial=row["serial"],
             state=UnitState(row["state"]),
             batch=BatchFacts(
@@ -31,6 +35,7 @@ async def facts_of(connection: HeldConnection, unit_ids: Sequence[int]) -> dict[
                 lot=row["lot"],
                 manufactured_at=row["manufactured_at"],
                 expires_at=row["expires_at"],
+                sandbox=row["sandbox"],
             ),
             product=ProductFacts(
                 product_id=row["product_id"],
@@ -38,6 +43,12 @@ async def facts_of(connection: HeldConnection, unit_ids: Sequence[int]) -> dict[
                 gtin=row["gtin"],
                 category=row["category"],
                 image_url=row["image_url"],
+            ),
+            policy=TenantPolicy(
+                warning_above=row["warning_above"],
+                high_risk_above=row["high_risk_above"],
+                disabled_factors=frozenset(row["disabled_factors"]),
+                languages=tuple(row["languages"]),
             ),
             known_scans=row["known_scans"],
         )

@@ -46,8 +46,10 @@ class Registry:
                 "INSERT INTO factory.signing_keys (key_id, created_at) VALUES (1, $1) ON CONFLICT DO NOTHING", now
             )
             await connection.execute(
-                "INSERT INTO factory.tenants (tenant_id, name, verification_base_url, created_at) "
-                "VALUES ($1, 'Acme', 'https://acme.example', $2)",
+                "WITH made AS (INSERT INTO factory.tenants (tenant_id, name, created_at) VALUES ($1, 'Acme', $2)) "
+                "INSERT INTO factory.tenant_settings (tenant_id, version, verification_base_url, updated_at, "
+                "updated_by) "
+                "VALUES ($1, 1, 'https://acme.example', $2, 'operator')",
                 tenant_id,
                 now,
             )

@@ -30,6 +30,10 @@ def scan_of(unit_id: int, *, at: datetime = NOW, device: bytes = b"d" * 16) -> S
         device_hash=device,
         address_hash=b"a" * 16,
         degraded=False,
+        tenant_id=uuid4(),
+        product_id=uuid4(),
+        cell="",
+        duplicate=False,
     )
 
 
@@ -63,6 +67,10 @@ async def test_a_row_holds_the_whole_event(connection: HeldConnection, database_
         "device_hash": b"d" * 16,
         "address_hash": b"a" * 16,
         "degraded": False,
+        "tenant_id": event.tenant_id,
+        "product_id": event.product_id,
+        "cell": "",
+        "duplicate": False,
     }
 
 

@@ -9,7 +9,7 @@ import pytest
 from services.common.errors import Unavailable
 from services.scan import news
 from services.scan.facts import FactsCache
-from services.scan.model import BatchFacts, ProductFacts, UnitFacts, UnitState
+from services.scan.model import BatchFacts, ProductFacts, TenantPolicy, UnitFacts, UnitState
 
 NOBODY = UUID(int=0)
 
@@ -17,10 +17,12 @@ NOBODY = UUID(int=0)
 def unit(unit_id: int, state: UnitState = UnitState.ACTIVE) -> UnitFacts:
     return UnitFacts(
         unit_id=unit_id,
+        tenant_id=NOBODY,
         serial=f"S{unit_id}",
         state=state,
-        batch=BatchFacts(batch_id=NOBODY, lot="", manufactured_at=None, expires_at=None),
+        batch=BatchFacts(batch_id=NOBODY, lot="", manufactured_at=None, expires_at=None, sandbox=False),
         product=ProductFacts(product_id=NOBODY, name="", gtin="", category="", image_url=""),
+        policy=TenantPolicy(warning_above=40, high_risk_above=70, disabled_factors=frozenset(), languages=()),
         known_scans=0,
     )
 

@@ -38,7 +38,7 @@ def test_the_header_decides_and_english_is_the_default(header: str, language: La
 def test_every_language_has_every_word(language: Language) -> None:
     texts = TEXTS[language]
     assert set(texts.titles) == set(texts.advice) == set(PageState) == set(LOOKS)
-    assert set(texts.problems) == set(PageState) - set(OF_VERDICT.values())
+    assert set(texts.messages) == set(PageState) - set(OF_VERDICT.values())
     assert len(texts.months) == 12
     assert all(getattr(texts, field.name) for field in fields(texts))
 

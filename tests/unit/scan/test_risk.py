@@ -6,11 +6,12 @@ from itertools import combinations
 import pytest
 
 from services.scan import risk
-from services.scan.model import RecentHistory, RiskFactor, UnitState, Verdict, verdict_of
+from services.scan.model import RecentHistory, RiskFactor, TenantPolicy, UnitState, Verdict, verdict_of
 from services.scan.risk import Observation
 
 BROWSER = "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 Chrome/131.0 Mobile Safari/537.36"
 TODAY = date(2026, 11, 24)
+POLICY = TenantPolicy(warning_above=40, high_risk_above=70, disabled_factors=frozenset(), languages=())
 
 
 def seen(*, total: int = 1, rapid: int = 1, recent: int = 1, user_agent: str = BROWSER) -> Observation:
@@ -18,7 +19,7 @@ def seen(*, total: int = 1, rapid: int = 1, recent: int = 1, user_agent: str = B
 
 
 def names(observation: Observation) -> list[str]:
-    return [factor.name for factor in risk.factors_of(observation)]
+    return [factor.name for factor in risk.factors_of(observation, frozenset())]
 
 
 def test_a_single_scan_has_no_factors() -> None:
@@ -66,7 +67,7 @@ def test_browsers_and_silence_are_not_suspicious(user_agent: str) -> None:
 
 
 def test_factors_come_heaviest_first_with_their_weights() -> None:
-    everything = risk.factors_of(seen(total=11, rapid=11, recent=11, user_agent="curl"))
+    everything = risk.factors_of(seen(total=11, rapid=11, recent=11, user_agent="curl"), frozenset())
     assert [(factor.name, factor.weight) for factor in everything] == [
         ("rapid_scans", 35),
         ("high_frequency", 30),
@@ -76,7 +77,7 @@ def test_factors_come_heaviest_first_with_their_weights() -> None:
 
 
 def test_a_score_is_the_sum_and_at_most_100() -> None:
-    everything = risk.factors_of(seen(total=11, rapid=11, recent=11, user_agent="curl"))
+    everything = risk.factors_of(seen(total=11, rapid=11, recent=11, user_agent="curl"), frozenset())
     for count in range(len(everything) + 1):
         for some in combinations(everything, count):
             assert risk.score_of(some) == min(100, sum(factor.weight for factor in some))
@@ -96,7 +97,7 @@ def test_a_score_is_the_sum_and_at_most_100() -> None:
     ],
 )
 def test_levels_begin_after_40_and_70(score: int, verdict: Verdict) -> None:
-    assert verdict_of(state=UnitState.ACTIVE, expires_at=None, today=TODAY, score=score) is verdict
+    assert verdict_of(state=UnitState.ACTIVE, expires_at=None, today=TODAY, score=score, policy=POLICY) is verdict
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_levels_begin_after_40_and_70(score: int, verdict: Verdict) -> None:
     ],
 )
 def test_the_last_day_of_use_is_a_day_of_use(expires_at: date | None, verdict: Verdict) -> None:
-    assert verdict_of(state=UnitState.ACTIVE, expires_at=expires_at, today=TODAY, score=0) is verdict
+    assert verdict_of(state=UnitState.ACTIVE, expires_at=expires_at, today=TODAY, score=0, policy=POLICY) is verdict
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,7 @@ def test_the_last_day_of_use_is_a_day_of_use(expires_at: date | None, verdict: V
     ],
 )
 def test_the_makers_word_comes_before_expiry_and_score(state: UnitState, verdict: Verdict) -> None:
-    assert verdict_of(state=state, expires_at=date(2020, 1, 1), today=TODAY, score=100) is verdict
+    assert verdict_of(state=state, expires_at=date(2020, 1, 1), today=TODAY, score=100, policy=POLICY) is verdict
 
 
 def test_only_units_in_force_are_valid() -> None:

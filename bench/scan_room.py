@@ -140,7 +140,9 @@ def _rows(tenant: UUID, product: UUID, batch: UUID, units: int) -> Iterator[tupl
     key_id = keys.SIGNING_KEY_ID
     yield "INSERT INTO factory.signing_keys (key_id, created_at) VALUES ($1, $2)", (key_id, _NOW)
     yield (
-        "INSERT INTO factory.tenants (tenant_id, name, verification_base_url, created_at) VALUES ($1, $2, $3, $4)",
+        "WITH made AS (INSERT INTO factory.tenants (tenant_id, name, created_at) VALUES ($1, $2, $4)) "
+        "INSERT INTO factory.tenant_settings (tenant_id, version, verification_base_url, updated_at, updated_by) "
+        "VALUES ($1, 1, $3, $4, 'operator')",
         (tenant, "Acme", "https://v.example", _NOW),
     )
     yield (

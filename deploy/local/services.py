@@ -111,7 +111,7 @@ def _all(near: Neighbours) -> dict[str, tuple[str, Settings]]:
         "admin": ("services.admin", _server(near, "admin") | {"USER_TOKEN_KEY": str(keys.token_key("user-1"))}),
         "factory-worker": ("services.factory.worker", worker),
         "anchor-worker": ("services.anchor.worker", anchoring),
-        "scan-worker": ("services.scan.worker", {}),
+        "scan-worker": ("services.scan.worker", {**as_service("scan"), "FACTORY_ADDRESS": factory}),
         **{name: ("services.scan", {**scan, **_server(near, name)}) for name in scan_names(near.scan_processes)},
     }
 

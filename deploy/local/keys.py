@@ -45,6 +45,11 @@ class Keys:
         return self.folder / "fingerprint.key"
 
     @property
+    def ledger_key(self) -> Path:
+        """File of the key that signs the ledger's checkpoints."""
+        return self.folder / "ledger.pem"
+
+    @property
     def admin_password(self) -> Path:
         """File of the first operator's password."""
         return self.folder / "admin-password"
@@ -59,6 +64,7 @@ def ensure(folder: Path) -> Keys:
     _make(keys.fingerprint_key, secrets.token_hex(32))
     _make(keys.chain_key, DEVELOPMENT_KEY)
     _make(keys.admin_password, secrets.token_urlsafe(18))
+    _make(keys.ledger_key, _new_private_key())
     for kid in _TOKEN_KEYS:
         _ensure_token_key(keys, kid)
     return keys
@@ -78,13 +84,17 @@ def _make(file: Path, text: str) -> None:
         write_private(file, text)
 
 
+def _new_private_key() -> str:
+    pem = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return pem.decode()
+
+
 def _ensure_token_key(keys: Keys, kid: str) -> None:
     private, public = keys.token_key(kid), keys.public_keys / f"{kid}.pem"
     if not private.exists():
-        pem = Ed25519PrivateKey.generate().private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        write_private(private, pem.decode())
+        write_private(private, _new_private_key())
         public.unlink(missing_ok=True)
     if not public.exists():
         key = serialization.load_pem_private_key(private.read_bytes(), password=None)

@@ -105,13 +105,19 @@ def _all(near: Neighbours) -> dict[str, tuple[str, Settings]]:
         "FACTORY_ADDRESS": factory,
         "POLL_SECONDS": "0.5",
     }
+    scanning = {
+        **as_service("scan"),
+        "FACTORY_ADDRESS": factory,
+        "LEDGER_KEY": str(keys.ledger_key),
+        "LEDGER_ORIGIN": "localhost/ledger",
+    }
     return {
         "anchor": ("services.anchor", {**_server(near, "anchor"), **near.chain()}),
         "factory": ("services.factory", {**_server(near, "factory"), **issuing, **hot_state}),
         "admin": ("services.admin", _server(near, "admin") | {"USER_TOKEN_KEY": str(keys.token_key("user-1"))}),
         "factory-worker": ("services.factory.worker", worker),
         "anchor-worker": ("services.anchor.worker", anchoring),
-        "scan-worker": ("services.scan.worker", {**as_service("scan"), "FACTORY_ADDRESS": factory}),
+        "scan-worker": ("services.scan.worker", scanning),
         **{name: ("services.scan", {**scan, **_server(near, name)}) for name in scan_names(near.scan_processes)},
     }
 

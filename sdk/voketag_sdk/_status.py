@@ -48,6 +48,7 @@ BY_REASON: dict[str, type[VokeTagError]] = {
     "DEAD_LETTER_NOT_FOUND": errors.DeadLetterNotFound,
     "JOB_NOT_FOUND": errors.JobNotFound,
     "SCAN_NOT_FOUND": errors.ScanNotFound,
+    "RESOURCE_NOT_FOUND": errors.ResourceNotFound,
     "DUPLICATE_SERIAL": errors.DuplicateSerial,
     "DEAD_LETTER_RESOLVED": errors.DeadLetterResolved,
     "UNIT_STATE": errors.WrongUnitState,

@@ -140,6 +140,10 @@ class ScanNotFound(NotFound):
     """No scan of that id."""
 
 
+class ResourceNotFound(NotFound):
+    """The ledger has no such file, or is not so long yet."""
+
+
 class WebhookNotFound(NotFound):
     """No such webhook endpoint or delivery."""
 

@@ -220,6 +220,15 @@ class ScanNotFound(NotFound):
         super().__init__("no scan of that id")
 
 
+class ResourceNotFound(NotFound):
+    """The log has no such file."""
+
+    reason = "RESOURCE_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("the log has no such file, or is not so long yet; its checkpoint says how long it is")
+
+
 class WebhookNotFound(NotFound):
     """No such webhook endpoint or delivery for the tenant."""
 

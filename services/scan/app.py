@@ -20,6 +20,7 @@ from services.scan.history import Histories
 from services.scan.hot_state import HotState
 from services.scan.jobs import ensure_partitions
 from services.scan.news import following_news
+from services.scan.operations.ledger import Ledger
 from services.scan.operations.pages import Pages
 from services.scan.operations.readiness import Readiness
 from services.scan.operations.receipts import Receipts
@@ -92,6 +93,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
             pages=Pages(scans=scans, reports=reports),
             receipts=Receipts(keys=keys, facts=facts, proofs=proofs),
             reports=reports,
+            ledger=Ledger(connection=reads),
             readiness=Readiness(connection=reads),
         )
         await stack.enter_async_context(following_news(hot_state, facts))

@@ -14,9 +14,10 @@ from services.common.rpc.call import Call
 from services.scan import messages
 from services.scan.language import Language, language_of
 from services.scan.model import BatchFacts, Device, Notice, ProductFacts, Scan, TakenReport, UnitProof
+from services.scan.operations.ledger import Consistency, LogFile
 from voketag.anchor.v1 import anchor_pb2
 from voketag.factory.v1 import factory_pb2, scans_pb2
-from voketag.scan.v1 import scan_pb2
+from voketag.scan.v1 import ledger_pb2, scan_pb2
 from voketag_kernel.receipts import AnchorProof, Receipt
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -104,6 +105,24 @@ def report_response(taken: TakenReport, reader: Language) -> scan_pb2.ReportFrau
 def page(html: str) -> httpbody_pb2.HttpBody:
     """Return a page as a body."""
     return httpbody_pb2.HttpBody(content_type="text/html; charset=utf-8", data=html.encode())
+
+
+def log_file(file: LogFile, call: Call) -> httpbody_pb2.HttpBody:
+    """Return a file of the ledger as a body, with how long it may be kept."""
+    call.answer_metadata["cache-control"] = file.cache_control
+    return httpbody_pb2.HttpBody(content_type=file.content_type, data=file.data)
+
+
+def consistency_proof(proof: Consistency) -> ledger_pb2.ConsistencyProof:
+    """Return a consistency proof."""
+    answer = ledger_pb2.ConsistencyProof(
+        to=proof.size,
+        from_root=proof.old_root.hex(),
+        to_root=proof.root.hex(),
+        hashes=[node.hex() for node in proof.path],
+    )
+    setattr(answer, "from", proof.old_size)
+    return answer
 
 
 def receipt(made: Receipt) -> httpbody_pb2.HttpBody:

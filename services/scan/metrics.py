@@ -1,6 +1,6 @@
 """Scan's metrics. Children are bound here, once: looking labels up costs more than counting."""
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from services.scan.model import Verdict
 
@@ -22,5 +22,14 @@ COMMIT_SIZE = Histogram(
 COMMIT_SECONDS = Histogram(
     "voketag_scan_commit_seconds",
     "Time of one commit, in seconds.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+)
+
+LEDGER_LEADER = Gauge("voketag_scan_ledger_leader", "1 in the process that adds entries to the ledger.")
+LEDGER_SIZE = Gauge("voketag_scan_ledger_size", "Entries of the ledger, as its leader knows.")
+LEDGER_DELAY = Gauge("voketag_scan_ledger_delay_seconds", "Age of a round's oldest scan when it was signed.")
+LEDGER_ROUND_SECONDS = Histogram(
+    "voketag_scan_ledger_round_seconds",
+    "Time of one round of the sequencer, in seconds.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
 )

@@ -8,18 +8,3 @@ class Pending:
 
     async def get_jwks(self, _request: Any, _call: Any) -> Any:
         raise NotImplementedError
-
-    async def get_checkpoint(self, _request: Any, _call: Any) -> Any:
-        raise NotImplementedError
-
-    async def get_entry_proof(self, _request: Any, _call: Any) -> Any:
-        raise NotImplementedError
-
-    async def get_consistency_proof(self, _request: Any, _call: Any) -> Any:
-        raise NotImplementedError
-
-    async def get_tile(self, _request: Any, _call: Any) -> Any:
-        raise NotImplementedError
-
-    async def get_log_resource(self, _request: Any, _call: Any) -> Any:
-        raise NotImplementedError

@@ -1,28 +1,39 @@
 """One method per RPC."""
 
+from uuid import UUID
+
 from google.api import httpbody_pb2
 
 from services.common.rpc.call import Call
 from services.scan import convert
+from services.scan.operations.ledger import Ledger
 from services.scan.operations.pages import Pages
 from services.scan.operations.readiness import Readiness
 from services.scan.operations.receipts import Receipts
 from services.scan.operations.reports import Reports
 from services.scan.operations.scans import Scans
 from services.scan.pending import Pending
-from voketag.scan.v1 import scan_pb2
+from voketag.scan.v1 import ledger_pb2, scan_pb2
 
 
 class ScanServicer(Pending):
     """voketag.scan.v1.ScanService."""
 
     def __init__(
-        self, *, scans: Scans, pages: Pages, receipts: Receipts, reports: Reports, readiness: Readiness
+        self,
+        *,
+        scans: Scans,
+        pages: Pages,
+        receipts: Receipts,
+        reports: Reports,
+        ledger: Ledger,
+        readiness: Readiness,
     ) -> None:
         self._scans = scans
         self._pages = pages
         self._receipts = receipts
         self._reports = reports
+        self._ledger = ledger
         self._readiness = readiness
 
     async def scan(self, request: scan_pb2.ScanRequest, call: Call) -> scan_pb2.ScanResponse:
@@ -50,6 +61,28 @@ class ScanServicer(Pending):
     async def get_receipt(self, request: scan_pb2.GetReceiptRequest, _call: Call) -> httpbody_pb2.HttpBody:
         """Return the receipt of a code."""
         return convert.receipt(await self._receipts.receipt(request.code))
+
+    async def get_checkpoint(self, _request: ledger_pb2.GetCheckpointRequest, call: Call) -> httpbody_pb2.HttpBody:
+        """Return the ledger's newest checkpoint."""
+        return convert.log_file(await self._ledger.checkpoint(), call)
+
+    async def get_entry_proof(self, request: ledger_pb2.GetEntryProofRequest, call: Call) -> httpbody_pb2.HttpBody:
+        """Return the proof that a scan is in the ledger."""
+        return convert.log_file(await self._ledger.proof(UUID(request.verification_id)), call)
+
+    async def get_consistency_proof(
+        self, request: ledger_pb2.GetConsistencyProofRequest, _call: Call
+    ) -> ledger_pb2.ConsistencyProof:
+        """Return the proof that one state of the ledger is a prefix of another."""
+        return convert.consistency_proof(await self._ledger.consistency(getattr(request, "from"), request.to))
+
+    async def get_tile(self, request: ledger_pb2.GetTileRequest, call: Call) -> httpbody_pb2.HttpBody:
+        """Return a tile of the ledger's tree."""
+        return convert.log_file(await self._ledger.tile(request.level, request.index, request.width), call)
+
+    async def get_log_resource(self, request: ledger_pb2.GetLogResourceRequest, call: Call) -> httpbody_pb2.HttpBody:
+        """Return a file of the tiled log."""
+        return convert.log_file(await self._ledger.file(request.path), call)
 
     async def health(self, _request: scan_pb2.HealthRequest, _call: Call) -> scan_pb2.HealthResponse:
         """Say that the process is up."""

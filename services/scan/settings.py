@@ -41,5 +41,11 @@ class WorkerSettings(ProcessSettings, ServiceIdentity):
 
     factory_address: str
     """Factory's gRPC address, `host:port`, for notices of reports and of scans of high risk."""
+    ledger_key: FilePath
+    """Ed25519 private key, PKCS#8 PEM, that signs the ledger's checkpoints. Checkers trust its public half."""
+    ledger_origin: str = Field(pattern=r"^[^\s+]+$")
+    """Name of the ledger for ever, such as `verify.example.com/ledger`; part of every checkpoint."""
+    checkpoint_retention_hours: int = Field(default=48, ge=1)
+    """How long checkpoints are kept that are neither the newest nor anchored."""
     report_retention_days: int = Field(default=730, ge=1)
     """How long consumers' reports are kept."""

@@ -4,6 +4,7 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     DateTime,
     Index,
@@ -18,9 +19,21 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import UserDefinedType
 
 metadata = MetaData(schema="scan")
 _Time = DateTime(timezone=True)
+
+
+class Xid8(UserDefinedType[int]):
+    """A transaction id that never wraps around (PostgreSQL's xid8)."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        """Return the type's name."""
+        return "XID8"
+
 
 # Partitioned by month; scan.ensure_event_partition makes partitions.
 scan_events = Table(
@@ -44,7 +57,10 @@ scan_events = Table(
     Column("cell", Text, nullable=False),
     # The unit had been scanned before, as far as was known when it was scored.
     Column("duplicate", Boolean, nullable=False),
+    # The transaction that wrote the event: the ledger takes events whose transactions are over for good.
+    Column("xact_id", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
     Index("scan_events_unit", "unit_id", "scanned_at"),
+    Index("scan_events_xact", "xact_id"),
     postgresql_partition_by="RANGE (scanned_at)",
 )
 
@@ -101,4 +117,50 @@ notices = Table(
     Column("details", JSONB, nullable=False),
     Column("sent_at", _Time),
     Index("notices_waiting", "occurred_at", postgresql_where=text("sent_at IS NULL")),
+)
+
+# One row: how far the ledger is. Who writes entries locks it, so there is one order however many try.
+ledger_state = Table(
+    "ledger_state",
+    metadata,
+    Column("one", Boolean, CheckConstraint("one"), primary_key=True, server_default=text("true")),
+    Column("size", BigInteger, nullable=False),
+    Column("last_hash", LargeBinary, nullable=False),
+    Column("xact_cursor", Xid8, nullable=False),
+)
+
+# Which event is which entry. Its hash stands in the tiles.
+ledger_entries = Table(
+    "ledger_entries",
+    metadata,
+    Column("entry_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("verification_id", Uuid, nullable=False, unique=True),
+    Column("scanned_at", _Time, nullable=False),
+)
+
+ledger_tiles = Table(
+    "ledger_tiles",
+    metadata,
+    Column("level", SmallInteger, primary_key=True),
+    Column("tile_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("hashes", LargeBinary, nullable=False),
+)
+
+ledger_checkpoints = Table(
+    "ledger_checkpoints",
+    metadata,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("signed_at", _Time, nullable=False),
+    # Under which id Anchor has the root; empty for the many that are not anchored.
+    Column("anchor_id", Uuid),
+)
+
+# How far those are who must see every entry once: each moves its cursor in the transaction of its effect.
+ledger_cursors = Table(
+    "ledger_cursors",
+    metadata,
+    Column("consumer", Text, primary_key=True),
+    Column("next_index", BigInteger, nullable=False),
 )

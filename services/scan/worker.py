@@ -14,7 +14,9 @@ from services.common.queue import Periodic, run_worker
 from services.common.rpc.channels import channel
 from services.common.tokens import ServiceTokens, TokenSigner
 from services.scan.jobs import ensure_partitions, forget_reports
+from services.scan.ledger_key import LedgerKey
 from services.scan.operations.notices import Notices
+from services.scan.operations.sequencing import Sequencer
 from services.scan.peers import NoticeTaker
 from services.scan.settings import WorkerSettings
 from services.scan.storage.connection import HeldConnection
@@ -35,6 +37,13 @@ async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
         tokens = ServiceTokens(TokenSigner(key_file=settings.service_key, clock=clock))
         notices = Notices(connection=connection, taker=NoticeTaker(factory=factory, tokens=tokens), clock=clock)
         kept = timedelta(days=settings.report_retention_days)
+        sequencer = Sequencer(
+            database_url=settings.database_url,
+            key=LedgerKey.load(settings.ledger_key, origin=settings.ledger_origin),
+            clock=clock,
+        )
+        sequencing = asyncio.create_task(sequencer.run(stop))
+        stack.push_async_callback(asyncio.wait, {sequencing})
         await run_worker(
             url=settings.queue_url,
             name=QUEUE_NAME,

@@ -10,10 +10,13 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, MetaData
+from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from services.scan.tables import Xid8
 from tests.conftest import DatabaseUrl
 
+ischema_names["xid8"] = Xid8  # a type that SQLAlchemy does not know
 ROOMS = ("factory", "scan", "anchor", "admin")
 
 

@@ -14,7 +14,8 @@ class Call:
 
     `metadata` has lower-case keys and the last value of each; `deadline` is in seconds of `time.monotonic()`, None
     for none; `client_address` is the consumer's or partner's address as the edge saw it, never a header that a client
-    can set.
+    can set. What is put into `answer_metadata` (lower-case keys) leaves with the answer or the error, as HTTP headers
+    and as gRPC trailers.
     """
 
     method: str
@@ -23,6 +24,7 @@ class Call:
     request_id: str
     deadline: float | None = None
     caller: Caller = ANONYMOUS
+    answer_metadata: dict[str, str] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)
 
     def seconds_left(self) -> float | None:

@@ -110,29 +110,43 @@ def _decode(method: Method, raw: bytes) -> Message:
 
 def _unary(pipeline: Pipeline) -> Callable[[bytes, Any], Awaitable[Message | None]]:
     async def behaviour(raw: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Message | None:
+        call = _call(pipeline.method, context)
         try:
-            return await pipeline.unary(_decode(pipeline.method, raw), _call(pipeline.method, context))
+            answer = await pipeline.unary(_decode(pipeline.method, raw), call)
         except Refused as refused:
-            await _abort(context, refused)
+            await _abort(context, refused, call)
             return None
+        if call.answer_metadata:
+            await _send_metadata(context, call)
+        return answer
 
     return behaviour
 
 
 def _streaming(pipeline: Pipeline) -> Callable[[bytes, Any], AsyncIterator[Message]]:
     async def behaviour(raw: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Message]:
+        call = _call(pipeline.method, context)
         try:
-            async for answer in pipeline.stream(_decode(pipeline.method, raw), _call(pipeline.method, context)):
+            async for answer in pipeline.stream(_decode(pipeline.method, raw), call):
                 yield answer
         except Refused as refused:
-            await _abort(context, refused)
+            await _abort(context, refused, call)
 
     return behaviour
 
 
-async def _abort(context: grpc.aio.ServicerContext[Any, Any], refused: Refused) -> None:
+async def _send_metadata(context: grpc.aio.ServicerContext[Any, Any], call: Call) -> None:
+    """Send what goes with an answer twice: REST takes gRPC's headers, gRPC's clients look at the trailers."""
+    metadata = tuple(call.answer_metadata.items())
+    context.set_trailing_metadata(metadata)
+    await context.send_initial_metadata(metadata)
+
+
+async def _abort(context: grpc.aio.ServicerContext[Any, Any], refused: Refused, call: Call) -> None:
+    """End a call without an answer: gRPC sends one set of headers then, which are the trailers, too."""
     status = refused.status
-    await context.abort(grpc_code(status), status.message, ((DETAILS_KEY, status.SerializeToString()),))
+    details = (DETAILS_KEY, status.SerializeToString())
+    await context.abort(grpc_code(status), status.message, (*call.answer_metadata.items(), details))
 
 
 def _call(method: Method, context: grpc.aio.ServicerContext[Any, Any]) -> Call:

@@ -110,6 +110,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND 404: no such job for this tenant."""
     ERROR_REASON_SCAN_NOT_FOUND: _ErrorReason.ValueType  # 72
     """NOT_FOUND 404: no such scan."""
+    ERROR_REASON_RESOURCE_NOT_FOUND: _ErrorReason.ValueType  # 73
+    """NOT_FOUND 404: the log has no such file, or is not so long yet."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The `reason` of the one google.rpc.ErrorInfo (domain `voketag`) that every error carries.
@@ -204,4 +206,6 @@ ERROR_REASON_JOB_NOT_FOUND: ErrorReason.ValueType  # 71
 """NOT_FOUND 404: no such job for this tenant."""
 ERROR_REASON_SCAN_NOT_FOUND: ErrorReason.ValueType  # 72
 """NOT_FOUND 404: no such scan."""
+ERROR_REASON_RESOURCE_NOT_FOUND: ErrorReason.ValueType  # 73
+"""NOT_FOUND 404: the log has no such file, or is not so long yet."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

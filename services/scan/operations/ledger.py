@@ -112,10 +112,11 @@ class Ledger:
             storage.bodies(self._connection, first, first + count), storage.tiles(self._connection, spots)
         )
         entries = []
-        for index, _, body in found:
-            if body is None:
+        for each in found:
+            if each.body is None:
                 raise Unavailable("a scan of the ledger is missing; the operator has to look at it")
-            entries.append(entry_of(index, _leaf(index - 1, hashes) if index else NO_ENTRY, body))
+            before = _leaf(each.place - 1, hashes) if each.place else NO_ENTRY
+            entries.append(entry_of(each.place, before, each.body))
         return entries
 
     async def _newest(self) -> StoredCheckpoint:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -71,6 +71,14 @@ _LAST_ANCHORED = """
 SELECT size, root, note, signed_at FROM scan.ledger_checkpoints WHERE anchor_id IS NOT NULL ORDER BY size DESC LIMIT 1
 """
 _ANCHORED = "UPDATE scan.ledger_checkpoints SET anchor_id = $2 WHERE size = $1"
+_SIZE = "SELECT size FROM scan.ledger_state"
+_CHECKPOINTS = "SELECT size, root, note, signed_at FROM scan.ledger_checkpoints ORDER BY size"
+_STRAY = """
+SELECT event.verification_id FROM scan.scan_events AS event, scan.ledger_state AS state
+WHERE event.xact_id < state.xact_cursor
+  AND NOT EXISTS (SELECT FROM scan.ledger_entries AS entry WHERE entry.verification_id = event.verification_id)
+LIMIT 1
+"""
 _FORGET = """
 DELETE FROM scan.ledger_checkpoints
 WHERE signed_at < $1 AND anchor_id IS NULL AND size < (SELECT size FROM scan.ledger_state)
@@ -104,6 +112,14 @@ class StoredCheckpoint:
     root: bytes
     note: str
     signed_at: datetime
+
+
+class StoredBody(NamedTuple):
+    """An entry as it is stored: its index in the ledger, its scan, and its body, None where the event is gone."""
+
+    place: int
+    scan: UUID
+    body: bytes | None
 
 
 class Sequencing:
@@ -185,10 +201,27 @@ async def place_of(connection: HeldConnection, verification_id: UUID) -> int | N
     return rows[0]["entry_index"] if rows else None
 
 
-async def bodies(connection: HeldConnection, first: int, end: int) -> list[tuple[int, UUID, bytes | None]]:
-    """Return index, scan and body of entries, in order; the body is None where the event is gone."""
+async def bodies(connection: HeldConnection, first: int, end: int) -> list[StoredBody]:
+    """Return the entries of a range, in order."""
     rows = await connection.fetch(_BODIES, first, end)
-    return [(row[0], row[1], row[2]) for row in rows]
+    return [StoredBody(*row) for row in rows]
+
+
+async def size(connection: HeldConnection) -> int:
+    """Return how many entries there are."""
+    [row] = await connection.fetch(_SIZE)
+    return int(row["size"])
+
+
+async def checkpoints(connection: HeldConnection) -> list[StoredCheckpoint]:
+    """Return all that are kept, smallest first."""
+    return [_made(row) for row in await connection.fetch(_CHECKPOINTS)]
+
+
+async def stray_event(connection: HeldConnection) -> UUID | None:
+    """Return an event that should be an entry and is none: one of a transaction before the last one that was taken."""
+    rows = await connection.fetch(_STRAY)
+    return rows[0]["verification_id"] if rows else None
 
 
 async def checkpoint_to_anchor(connection: HeldConnection) -> StoredCheckpoint | None:
@@ -212,7 +245,8 @@ async def forget_checkpoints_before(connection: HeldConnection, moment: datetime
 
 
 def _checkpoint(rows: Sequence[Any]) -> StoredCheckpoint | None:
-    if not rows:
-        return None
-    [row] = rows
+    return _made(rows[0]) if rows else None
+
+
+def _made(row: Any) -> StoredCheckpoint:
     return StoredCheckpoint(size=row["size"], root=row["root"], note=row["note"], signed_at=row["signed_at"])

@@ -1,4 +1,4 @@
-"""The sequencer against real PostgreSQL: every committed event is one entry of one chain and one tree, whatever happens."""
+"""The sequencer on real PostgreSQL: every committed event is one entry of one chain and one tree, whatever happens."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -14,11 +14,13 @@ from services.common.rpc import interceptors
 from services.common.rpc.channels import channel
 from services.common.rpc.server import Server
 from services.common.tokens import ServiceTokens, TokenSigner, TokenVerifier
+from services.scan.breaker import Breaker
 from services.scan.facts import FactsCache
 from services.scan.fingerprint import Fingerprints
-from services.scan.history import Histories
 from services.scan.hot_state import HotState
 from services.scan.jobs import ensure_partitions
+from services.scan.limits import Limits
+from services.scan.networks import Networks
 from services.scan.news import following_news
 from services.scan.operations.ledger import Ledger
 from services.scan.operations.pages import Pages
@@ -27,11 +29,15 @@ from services.scan.operations.receipts import Receipts
 from services.scan.operations.reports import Reports
 from services.scan.operations.scans import Scans
 from services.scan.peers import ProofServices
+from services.scan.places import Places
 from services.scan.servicer import ScanServicer
 from services.scan.settings import Settings
 from services.scan.storage import registry
 from services.scan.storage.connection import HeldConnection
+from services.scan.watched_files import watching
 from voketag.scan.v1 import scan_pb2
+
+_REST_SECONDS = 0.5
 
 DESCRIPTOR = scan_pb2.DESCRIPTOR.services_by_name["ScanService"]
 
@@ -50,15 +56,35 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
 
     async with AsyncExitStack() as stack:
         # One connection reads and one writes, so that a commit under way keeps no receipt waiting.
+        breaker = Breaker(part="postgresql", rest_seconds=_REST_SECONDS, probe_seconds=settings.scan_timeout_seconds)
         reads, writes = [
             await stack.enter_async_context(
-                HeldConnection(dsn=settings.database_url, name=name, timeout_seconds=settings.scan_timeout_seconds)
+                HeldConnection(
+                    dsn=settings.database_url,
+                    name=name,
+                    timeout_seconds=settings.scan_timeout_seconds,
+                    breaker=breaker,
+                )
             )
             for name in ("reads", "writes")
         ]
         hot_state = await stack.enter_async_context(
-            aclosing(HotState(url=settings.hot_state_url, timeout_seconds=settings.hot_state_timeout_seconds))
+            aclosing(
+                HotState(
+                    url=settings.hot_state_url,
+                    timeout_seconds=settings.hot_state_timeout_seconds,
+                    breaker=Breaker(part="hot state", rest_seconds=_REST_SECONDS, probe_seconds=_REST_SECONDS),
+                )
+            )
         )
+        places = Places(settings.countries_file)
+        networks = Networks(
+            tor=settings.tor_list,
+            vpn=settings.vpn_list,
+            hosting=settings.hosting_list,
+            anonymous=settings.anonymous_file,
+        )
+        await stack.enter_async_context(watching([places.file, *networks.lists.values(), networks.anonymous]))
         facts = FactsCache(
             partial(registry.facts_of, reads), seconds=settings.facts_seconds, entries=settings.facts_entries
         )
@@ -69,8 +95,18 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
                 Scans(
                     keys=keys,
                     facts=facts,
-                    histories=Histories(hot_state=hot_state, connection=reads, clock=clock),
-                    connection=writes,
+                    hot_state=hot_state,
+                    limits=Limits(
+                        per_minute=settings.scans_per_minute,
+                        failures_per_minute=settings.failures_per_minute,
+                        newcomer_seconds=settings.newcomer_seconds,
+                        platform_per_second=settings.scans_per_second,
+                    ),
+                    places=places,
+                    networks=networks,
+                    reads=reads,
+                    writes=writes,
+                    breaker=breaker,
                     fingerprints=fingerprints,
                     clock=clock,
                     timeout_seconds=settings.scan_timeout_seconds,
@@ -94,7 +130,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
             receipts=Receipts(keys=keys, facts=facts, proofs=proofs),
             reports=reports,
             ledger=Ledger(connection=reads),
-            readiness=Readiness(connection=reads),
+            readiness=Readiness(connection=reads, parts=[places, *networks.parts]),
         )
         await stack.enter_async_context(following_news(hot_state, facts))
         with suppress(Unavailable):  # then the first scan makes its partition

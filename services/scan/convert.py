@@ -15,6 +15,8 @@ from services.scan import messages
 from services.scan.language import Language, language_of
 from services.scan.model import BatchFacts, Device, Notice, ProductFacts, Scan, TakenReport, UnitProof
 from services.scan.operations.ledger import Consistency, LogFile
+from services.scan.page import advice_of
+from services.scan.watched_files import PartHealth
 from voketag.anchor.v1 import anchor_pb2
 from voketag.factory.v1 import factory_pb2, scans_pb2
 from voketag.scan.v1 import ledger_pb2, scan_pb2
@@ -56,10 +58,15 @@ def scan_response(scan: Scan, reader: Language) -> scan_pb2.ScanResponse:
         ],
         product=_product(facts.product),
         batch=_batch(facts.batch),
-        unit=scan_pb2.Unit(serial=facts.serial, state=scan_pb2.UnitState.ValueType(facts.state.value)),
+        unit=scan_pb2.Unit(
+            serial=facts.serial,
+            state=scan_pb2.UnitState.ValueType(facts.state.value),
+            state_reason=scan_pb2.UnitStateReason.ValueType(facts.state_reason),
+        ),
         history=scan_pb2.History(
             total_scans=scan.count.total,
             recent_scans=scan.history.recent,
+            unique_countries=scan.history.countries,
             unique_devices=scan.history.devices,
             first_scan_at=_timestamp(scan.count.first_scan_at),
         ),
@@ -67,6 +74,9 @@ def scan_response(scan: Scan, reader: Language) -> scan_pb2.ScanResponse:
         country=event.country,
         scanned_at=_timestamp(event.scanned_at),
         degraded=event.degraded,
+        code_genuine=True,
+        advice=advice_of(event.verdict, reader),
+        sandbox=facts.batch.sandbox,
     )
 
 
@@ -111,6 +121,13 @@ def log_file(file: LogFile, call: Call) -> httpbody_pb2.HttpBody:
     """Return a file of the ledger as a body, with how long it may be kept."""
     call.answer_metadata["cache-control"] = file.cache_control
     return httpbody_pb2.HttpBody(content_type=file.content_type, data=file.data)
+
+
+def health(parts: Sequence[PartHealth]) -> scan_pb2.HealthResponse:
+    """Return that the process is up, and how its parts stand."""
+    return scan_pb2.HealthResponse(
+        status="ok", parts=[scan_pb2.PartHealth(name=each.name, ok=each.ok, detail=each.detail) for each in parts]
+    )
 
 
 def consistency_proof(proof: Consistency) -> ledger_pb2.ConsistencyProof:

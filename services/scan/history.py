@@ -1,61 +1,59 @@
-"""Units' recent histories: from the hot state, or from the recorded scans while that is away."""
+"""Units' recent histories from the recorded scans, while the hot state is away.
+
+Recorded scans do not know of others that are under way elsewhere, so counts can be short by those: `degraded` says so.
+"""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from services.common.clock import Clock
-from services.scan import metrics
-from services.scan.hot_state import HotState, HotStateAway, Sighting
-from services.scan.model import RecentHistory
+from services.scan.model import RecentHistory, Visit
+from services.scan.sightings import DAY_SECONDS, SESSION_SECONDS, Sighting
 from services.scan.storage import events
 from services.scan.storage.connection import HeldConnection
+from services.scan.storage.events import RecordedScan
 
+_DAY = timedelta(seconds=DAY_SECONDS)
+_SESSION = timedelta(seconds=SESSION_SECONDS)
 _RECENT = timedelta(seconds=60)
 _RAPID = timedelta(seconds=30)
 
 
-class Histories:
-    """Counts scans."""
+async def recorded_histories(
+    connection: HeldConnection, sightings: Sequence[Sighting], now: datetime
+) -> list[RecentHistory]:
+    """Return each scan's history with it; Unavailable when PostgreSQL is away, too."""
+    found = await events.recent_scans(connection, list({seen.unit_id for seen in sightings}), since=now - _DAY)
+    histories = []
+    for seen in sightings:
+        # With this scan, for itself and for the next of the same unit in this group.
+        scans = found[seen.unit_id]
+        scans.insert(0, RecordedScan(now, seen.device_hash, seen.country, seen.cell))
+        histories.append(history_of(scans, seen, now))
+    return histories
 
-    def __init__(self, *, hot_state: HotState, connection: HeldConnection, clock: Clock) -> None:
-        self._hot_state = hot_state
-        self._connection = connection
-        self._clock = clock
 
-    async def including(self, sightings: Sequence[Sighting]) -> list[RecentHistory]:
-        """Count scans and return each one's history with it; Unavailable when neither source answers.
+def history_of(scans: Sequence[RecordedScan], seen: Sighting, now: datetime) -> RecentHistory:
+    """Return the history that recorded scans tell, newest first, the one in hand among them."""
+    recent = sum(scan.scanned_at > now - _RECENT for scan in scans)
+    began = _sessions(scans)
+    placed = [scan for scan in scans[1:] if scan.cell]
+    return RecentHistory(
+        total=max(seen.known_scans + 1, recent),
+        recent=recent,
+        rapid_sessions=sum(start > now - _RAPID for start in began.values()),
+        recent_sessions=sum(start > now - _RECENT for start in began.values()),
+        devices=len(began),
+        countries=len({scan.country for scan in scans if scan.country}),
+        previous=Visit(placed[0].cell, (now - placed[0].scanned_at).total_seconds()) if placed and seen.cell else None,
+        degraded=True,
+    )
 
-        Recorded scans do not know of others that are under way elsewhere, so counts can be short by those: `degraded`
-        says so.
-        """
-        try:
-            return await self._hot_state.count(sightings)
-        except HotStateAway:
-            metrics.DEGRADED.inc(len(sightings))
-            return await self._from_recorded(sightings)
 
-    async def _from_recorded(self, sightings: Sequence[Sighting]) -> list[RecentHistory]:
-        now = self._clock.now()
-        found = await events.recent_scans(
-            self._connection,
-            list({seen.unit_id for seen in sightings}),
-            since=now - _RECENT,
-            rapid_since=now - _RAPID,
-        )
-        histories = []
-        for seen in sightings:
-            before = found[seen.unit_id]
-            # With this scan, for itself and for the next of the same unit in this group.
-            found[seen.unit_id] = recorded = events.RecordedScans(
-                rapid=before.rapid + 1, recent=before.recent + 1, devices=before.devices | {seen.device_hash}
-            )
-            histories.append(
-                RecentHistory(
-                    total=max(seen.known_scans + 1, recorded.recent),
-                    rapid=recorded.rapid,
-                    recent=recorded.recent,
-                    devices=len(recorded.devices),
-                    degraded=True,
-                )
-            )
-        return histories
+def _sessions(scans: Sequence[RecordedScan]) -> dict[bytes, datetime]:
+    """Return when the last session of each device began."""
+    began: dict[bytes, datetime] = {}
+    for scan in reversed(scans):
+        start = began.get(scan.device_hash)
+        if start is None or scan.scanned_at >= start + _SESSION:
+            began[scan.device_hash] = scan.scanned_at
+    return began

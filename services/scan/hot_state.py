@@ -1,94 +1,84 @@
-"""Recent history of units in Redis or Valkey: one atomic script a scan, one round trip for all that arrive together.
+"""Redis or Valkey as scans use it: several scripts in one round trip, for all scans that arrive together.
 
-Everything here may be lost at any time: an empty server counts anew, and the total heals from PostgreSQL. Keys of one
-unit share a hash tag, so the script stays on one slot of a Redis Cluster.
+Everything there may be lost at any time. What the scripts do stands in `sightings` and `limits`; each keeps to one slot
+of a Redis Cluster.
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha1
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from services.common.logs import get_logger
-from services.scan.model import RecentHistory
+from services.scan.breaker import Breaker
 
 NEWS_CHANNEL = "voketag:units"
-"""Carries `<unit id>` for a changed unit and `batch:<uuid>` for a changed batch."""
-_REST_SECONDS = 0.5
+"""Carries `<unit id>` of a changed unit, `batch:<uuid>` of a changed batch, `tenant:<uuid>` of changed settings."""
 _log = get_logger(__name__)
-
-# Members of the window are totals, so the newest one is also the unit's total: exact between processes whose known
-# totals are up to a second old. Time is the server's and never runs backwards within a window; one from before a clock
-# was set back is dropped. Sizes are capped, so that an attacked unit costs no more than others.
-_SCRIPT = """
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
-local total = tonumber(ARGV[1])
-local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')
-if last[1] then
-  local last_at = tonumber(last[2])
-  if last_at > now + 60000000 then
-    redis.call('DEL', KEYS[1])
-  else
-    total = math.max(total, tonumber(last[1]))
-    now = math.max(now, last_at + 1)
-  end
-end
-total = total + 1
-redis.call('ZADD', KEYS[1], now, total)
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - 60000000)
-redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1001)
-redis.call('PEXPIRE', KEYS[1], 60000)
-local devices = redis.call('SCARD', KEYS[2])
-if devices < 100 then devices = devices + redis.call('SADD', KEYS[2], ARGV[2]) end
-redis.call('PEXPIRE', KEYS[2], 86400000)
-return {total, redis.call('ZCOUNT', KEYS[1], now - 29999999, '+inf'), redis.call('ZCARD', KEYS[1]), devices}
-"""
 
 
 class HotStateAway(Exception):
     """The server does not answer in time. Not an error of the call: the verdict comes from elsewhere."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """A scan as the hot state counts it."""
+class Script:
+    """A Lua script that runs as one step, on keys of one slot."""
 
-    unit_id: int
-    device_hash: bytes
-    known_scans: int
+    def __init__(self, source: str, *, keys: int) -> None:
+        self.source = source
+        sha = sha1(source.encode(), usedforsecurity=False).hexdigest()  # what the server calls the script by
+        self._head = f"$7\r\nEVALSHA\r\n$40\r\n{sha}\r\n$1\r\n{keys}\r\n".encode()
+
+    def call(self, *parts: bytes) -> "ScriptCall":
+        """Return a call with keys and arguments, as the protocol writes it (RESP2).
+
+        It is put together here because redis-py takes twenty times as long for it, which was a tenth of a scan's CPU.
+        """
+        body = b"".join([b"$%d\r\n%b\r\n" % (len(part), part) for part in parts])
+        return ScriptCall(self, b"*%d\r\n%b%b" % (3 + len(parts), self._head, body))
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptCall:
+    """A call that is ready to be sent."""
+
+    script: Script
+    command: bytes
 
 
 class HotState:
-    """The recent history of units."""
+    """The server."""
 
-    def __init__(self, *, url: str, timeout_seconds: float) -> None:
+    def __init__(self, *, url: str, timeout_seconds: float, breaker: Breaker) -> None:
         self._timeout = timeout_seconds
         self._redis = Redis.from_url(url, socket_connect_timeout=timeout_seconds)
-        sha = self._redis.register_script(_SCRIPT).sha
-        self._head = f"*7\r\n$7\r\nEVALSHA\r\n${len(sha)}\r\n{sha}\r\n$1\r\n2\r\n".encode()
-        self._rest_until = 0.0
+        self._breaker = breaker
 
-    async def count(self, sightings: Sequence[Sighting]) -> list[RecentHistory]:
-        """Count scans and return each unit's recent history with its scan; HotStateAway without an answer in time."""
-        if time.monotonic() < self._rest_until:
+    async def run(self, calls: Sequence[ScriptCall]) -> list[Any]:
+        """Run scripts in one round trip and return their answers in order; HotStateAway without an answer in time.
+
+        While the server is away, nobody waits for it: one group in a while tries whether it is back.
+        """
+        if not calls:
+            return []
+        if not self._breaker.allows():
             raise HotStateAway
         try:
             async with asyncio.timeout(self._timeout):
-                answers = await self._pipelined(sightings)
+                answers = await self._pipelined(calls)
         except (RedisError, OSError, TimeoutError) as error:
-            # Rest, so that while the server is away scans do not wait for it one group after the other.
-            self._rest_until = time.monotonic() + _REST_SECONDS
+            self._breaker.failed()
             _log.warning("the hot state does not answer", error=repr(error))
             raise HotStateAway from error
-        return [
-            RecentHistory(total=total, rapid=rapid, recent=recent, devices=devices)
-            for total, rapid, recent, devices in answers
-        ]
+        except BaseException:
+            self._breaker.abandoned()
+            raise
+        self._breaker.succeeded()
+        return answers
 
     async def news(self) -> AsyncIterator[str]:
         """Yield the payloads of the channel of changes; ends with RedisError or OSError when the connection does."""
@@ -101,12 +91,13 @@ class HotState:
         """Close the connections."""
         await self._redis.aclose()
 
-    async def _pipelined(self, sightings: Sequence[Sighting]) -> list[Any]:
-        answers = await self._send(sightings)
+    async def _pipelined(self, calls: Sequence[ScriptCall]) -> list[Any]:
+        answers = await self._send(calls)
         lost = [place for place, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
-        if lost:  # a server that was restarted or flushed; the script did not run for these
-            await self._redis.script_load(_SCRIPT)
-            again = await self._send([sightings[place] for place in lost])
+        if lost:  # a server that was restarted or flushed; the scripts did not run for these
+            for source in {calls[place].script.source for place in lost}:
+                await self._redis.script_load(source)
+            again = await self._send([calls[place] for place in lost])
             for place, answer in zip(lost, again, strict=True):
                 answers[place] = answer
         for answer in answers:
@@ -114,26 +105,17 @@ class HotState:
                 raise answer
         return answers
 
-    async def _send(self, sightings: Sequence[Sighting]) -> list[Any]:
-        """Send one script call per scan and read the answers; a refused call is its error.
-
-        The commands are put together here because redis-py takes twenty times as long for it, which was a tenth of a
-        scan's CPU.
-        """
+    async def _send(self, calls: Sequence[ScriptCall]) -> list[Any]:
+        """Send calls and read the answers; a refused call is its error."""
         connection: Any = await self._redis.connection_pool.get_connection()
         try:
-            await connection.send_packed_command([b"".join([self._head + _arguments(seen) for seen in sightings])])
-            return [await _answer(connection) for _ in sightings]
+            await connection.send_packed_command([b"".join([call.command for call in calls])])
+            return [await _answer(connection) for _ in calls]
+        except BaseException:
+            await connection.disconnect(nowait=True)  # answers under way would be taken for the next group's
+            raise
         finally:
             await self._redis.connection_pool.release(connection)
-
-
-def _arguments(seen: Sighting) -> bytes:
-    """Return the keys and arguments of the script as RESP bulk strings."""
-    tag, known = f"scan:{{{seen.unit_id}}}:", str(seen.known_scans)
-    window, devices = len(tag) + len("window"), len(tag) + len("devices")
-    text = f"${window}\r\n{tag}window\r\n${devices}\r\n{tag}devices\r\n${len(known)}\r\n{known}\r\n"
-    return text.encode() + b"$%d\r\n%b\r\n" % (len(seen.device_hash), seen.device_hash)
 
 
 async def _answer(connection: Any) -> Any:

@@ -69,14 +69,14 @@ _VERDICTS = {
 
 _REASONS = {
     risk.HIGH_FREQUENCY.name: {
-        _EN: "The code was checked 5 times or more within one minute.",
-        _PT: "O código foi verificado 5 vezes ou mais em um minuto.",
-        _ES: "El código se comprobó 5 veces o más en un minuto.",
+        _EN: "5 devices or more began to check the code within one minute.",
+        _PT: "5 aparelhos ou mais começaram a verificar o código em um minuto.",
+        _ES: "5 dispositivos o más empezaron a comprobar el código en un minuto.",
     },
     risk.RAPID_SCANS.name: {
-        _EN: "The code was checked 3 times or more within half a minute.",
-        _PT: "O código foi verificado 3 vezes ou mais em meio minuto.",
-        _ES: "El código se comprobó 3 veces o más en medio minuto.",
+        _EN: "3 devices or more began to check the code within half a minute.",
+        _PT: "3 aparelhos ou mais começaram a verificar o código em meio minuto.",
+        _ES: "3 dispositivos o más empezaron a comprobar el código en medio minuto.",
     },
     risk.UNUSUAL_REPETITION.name: {
         _EN: "The code was checked more often than one owner would check it.",
@@ -87,6 +87,46 @@ _REASONS = {
         _EN: "This check came from a program, not from a person's browser.",
         _PT: "Esta verificação veio de um programa, não do navegador de uma pessoa.",
         _ES: "Esta comprobación vino de un programa, no del navegador de una persona.",
+    },
+    risk.COUNTRY_MISMATCH.name: {
+        _EN: "The product is not sold in the country that this check came from.",
+        _PT: "O produto não é vendido no país de onde veio esta verificação.",
+        _ES: "El producto no se vende en el país desde el que llegó esta comprobación.",
+    },
+    risk.TOR_OR_VPN.name: {
+        _EN: "This check came through a network that hides where it comes from.",
+        _PT: "Esta verificação veio por uma rede que esconde a sua origem.",
+        _ES: "Esta comprobación llegó por una red que oculta su origen.",
+    },
+    risk.HOSTING_NETWORK.name: {
+        _EN: "This check came from a data centre, not from a home or a phone.",
+        _PT: "Esta verificação veio de um centro de dados, não de uma casa ou de um celular.",
+        _ES: "Esta comprobación llegó desde un centro de datos, no desde una casa o un teléfono.",
+    },
+    risk.MULTIPLE_COUNTRIES.name: {
+        _EN: "The code was checked in 5 countries or more within a day.",
+        _PT: "O código foi verificado em 5 países ou mais em um dia.",
+        _ES: "El código se comprobó en 5 países o más en un día.",
+    },
+    risk.IMPOSSIBLE_TRAVEL.name: {
+        _EN: "The code was checked far from here, too short a time ago to have travelled that way.",
+        _PT: "O código foi verificado longe daqui, há pouco tempo demais para ter viajado essa distância.",
+        _ES: "El código se comprobó lejos de aquí, hace demasiado poco tiempo para haber viajado esa distancia.",
+    },
+    risk.MANY_DEVICES.name: {
+        _EN: "10 devices or more checked the code within a day.",
+        _PT: "10 aparelhos ou mais verificaram o código em um dia.",
+        _ES: "10 dispositivos o más comprobaron el código en un día.",
+    },
+    risk.SCANNED_AFTER_SALE.name: {
+        _EN: "The item was sold, and several devices still check its code.",
+        _PT: "O produto já foi vendido, e vários aparelhos ainda verificam o seu código.",
+        _ES: "El producto ya se vendió y varios dispositivos siguen comprobando su código.",
+    },
+    risk.SCANNED_AFTER_RECALL.name: {
+        _EN: "The item was recalled, and is still in circulation.",
+        _PT: "O produto foi recolhido e ainda está em circulação.",
+        _ES: "El producto fue retirado y sigue en circulación.",
     },
 }
 

@@ -10,6 +10,7 @@ VERDICTS = {verdict: _verdicts.labels(verdict.name) for verdict in Verdict}
 _refused = Counter("voketag_scan_refused", "Codes that got no verdict, by reason.", ["reason"])
 MALFORMED = _refused.labels("malformed")
 UNKNOWN = _refused.labels("unknown")
+LIMITED = _refused.labels("limited")
 
 _facts = Counter("voketag_scan_facts", "Look-ups of a unit's facts, by whether the cache had them.", ["result"])
 FACTS_HITS = _facts.labels("hit")

@@ -55,6 +55,7 @@ class ProductFacts:
     gtin: str
     category: str
     image_url: str
+    markets: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class UnitFacts:
     tenant_id: UUID
     serial: str
     state: UnitState
+    state_reason: int
     batch: BatchFacts
     product: ProductFacts
     policy: TenantPolicy
@@ -106,17 +108,30 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
+class Visit:
+    """The unit's scan before this one: where on the map, and how long ago."""
+
+    cell: str
+    seconds_ago: float
+
+
+@dataclass(frozen=True, slots=True)
 class RecentHistory:
     """The unit's scans, every count including the scan in hand.
 
-    `rapid` counts the last 30 seconds, `recent` the last 60; `degraded` says that the hot state was away and the counts
-    come from the recorded scans alone.
+    `recent` counts scans of the last 60 seconds. Sessions (one device within half an hour, see `sightings`) are counted
+    where they began: `rapid_sessions` in the last 30 seconds, `recent_sessions` in the last 60. `devices` and
+    `countries` are those of the last day; `countries` is 0 and `previous` None while places are not known. `degraded`
+    says that the hot state was away and the counts come from the recorded scans alone.
     """
 
     total: int
-    rapid: int
     recent: int
+    rapid_sessions: int
+    recent_sessions: int
     devices: int
+    countries: int = 0
+    previous: Visit | None = None
     degraded: bool = False
 
 

@@ -38,12 +38,12 @@ class ScanServicer(Pending):
 
     async def scan(self, request: scan_pb2.ScanRequest, call: Call) -> scan_pb2.ScanResponse:
         """Give the verdict on a code."""
-        made = await self._scans.scan(request.code, convert.device(call, request.device))
+        made = await self._scans.scan(request.code, convert.device(call, request.device), call.answer_metadata)
         return convert.scan_response(made, convert.language(call))
 
     async def open_scan_page(self, request: scan_pb2.OpenScanPageRequest, call: Call) -> httpbody_pb2.HttpBody:
         """Show the page of a code."""
-        html = await self._pages.open(request.code, convert.device(call), convert.language(call))
+        html = await self._pages.open(request.code, convert.device(call), convert.language(call), call.answer_metadata)
         return convert.page(html)
 
     async def report_fraud(self, request: scan_pb2.ReportFraudRequest, call: Call) -> scan_pb2.ReportFraudResponse:
@@ -86,7 +86,7 @@ class ScanServicer(Pending):
 
     async def health(self, _request: scan_pb2.HealthRequest, _call: Call) -> scan_pb2.HealthResponse:
         """Say that the process is up."""
-        return scan_pb2.HealthResponse(status="ok")
+        return convert.health(self._readiness.parts())
 
     async def ready(self, _request: scan_pb2.ReadyRequest, _call: Call) -> scan_pb2.ReadyResponse:
         """Say that the process can answer scans."""

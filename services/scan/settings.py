@@ -1,5 +1,7 @@
 """Scan's settings, on top of every server's."""
 
+from pathlib import Path
+
 from pydantic import DirectoryPath, Field, FilePath
 
 from services.common.settings import ProcessSettings, ServerSettings, ServiceIdentity
@@ -32,6 +34,24 @@ class Settings(ServerSettings, ServiceIdentity):
     """How long a small group of scans waits for company while others come in; an idle process never waits."""
     max_waiting: int = Field(default=5_000, ge=1)
     """Scans that may wait at once; further ones are UNAVAILABLE at once."""
+    countries_file: Path | None = None
+    """MMDB file with countries, and coordinates if it has them (GeoIP2 or GeoLite2 City or Country, and others)."""
+    anonymous_file: Path | None = None
+    """MMDB file of anonymous networks (GeoIP2 Anonymous IP)."""
+    tor_list: Path | None = None
+    """Plain list of Tor's exits: addresses and CIDR blocks, one a line, `#` begins a comment."""
+    vpn_list: Path | None = None
+    """Plain list of VPNs and proxies."""
+    hosting_list: Path | None = None
+    """Plain list of hosting centres."""
+    scans_per_minute: int = Field(default=100, ge=0)
+    """Scans that one address (IPv4, or the /64 of an IPv6 one) may make in a minute; 0 is no limit."""
+    failures_per_minute: int = Field(default=20, ge=0)
+    """Codes that are not ours which one address may try in a minute before nothing is answered it; 0 is no limit."""
+    newcomer_seconds: int = Field(default=0, ge=0)
+    """How long an address that was not seen for a day has half the limit; 0 turns that off."""
+    scans_per_second: int = Field(default=0, ge=0)
+    """Scans that the whole platform takes in a second; 0 is no ceiling."""
     reports_per_address: int = Field(default=20, ge=1)
     """Reports that one address may send within a day."""
 

@@ -68,6 +68,7 @@ def html_of(state: PageState, language: Language, *, sandbox: bool = False) -> s
         tenant_id=nobody,
         serial="SN-0123456789ABCDEFGH",
         state=UnitState.ACTIVE,
+        state_reason=0,
         batch=BatchFacts(
             batch_id=nobody,
             lot="LOTE-2026-11-SUPERLONGO-0001",
@@ -85,7 +86,7 @@ def html_of(state: PageState, language: Language, *, sandbox: bool = False) -> s
         policy=TenantPolicy(warning_above=40, high_risk_above=70, disabled_factors=frozenset(), languages=()),
         known_scans=3,
     )
-    history = RecentHistory(total=12, rapid=3, recent=5, devices=2)
+    history = RecentHistory(total=12, recent=5, rapid_sessions=3, recent_sessions=5, devices=5)
     scan = Scan(event=event, facts=facts, history=history, count=ScanCount(total=12, first_scan_at=NOW))
     return render_scan(scan, CODE, language)
 

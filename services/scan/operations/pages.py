@@ -4,6 +4,7 @@ The HTTP status stays 200 whatever a page says: people read the page, and a brow
 own error instead of ours helps nobody. Programs ask `Scan`, whose status tells; metrics count what pages refused.
 """
 
+from collections.abc import MutableMapping
 from dataclasses import replace
 
 from services.common.errors import InvalidArgument, MalformedCode, RateLimited, ScanNotFound, UnknownCode, VokeTagError
@@ -33,10 +34,10 @@ class Pages:
         self._scans = scans
         self._reports = reports
 
-    async def open(self, code: str, device: Device, language: Language) -> str:
+    async def open(self, code: str, device: Device, language: Language, told: MutableMapping[str, str]) -> str:
         """Return the page for a code: a person holding an item gets a page, never an error text."""
         try:
-            return render_scan(await self._scans.scan(code, device), code, language)
+            return render_scan(await self._scans.scan(code, device, told), code, language)
         except VokeTagError as error:
             return _problem(error, language)
 

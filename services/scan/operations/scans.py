@@ -4,25 +4,33 @@ Scans travel in groups: those that arrive while one group is under way are the n
 trip to the hot state and one commit, however many scans are in it. Alternatives considered: each step with a queue of
 its own (groups fall apart between the steps; the CPU per scan doubled under load), a commit that lingers by itself (the
 query and the round trip stay small and many).
+
+A code that is not ours goes the same way as one that was never issued, with a unit that nobody has: the same query, the
+same round trip, the same answer. So neither the answer nor its time tells what was wrong with a guess.
 """
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from services.common.clock import Clock
-from services.common.errors import Unavailable
+from services.common.errors import RateLimited, Unavailable
 from services.common.ids import uuid7
 from services.scan import metrics, risk
 from services.scan.batching import Batcher
-from services.scan.codes import unit_id_of, unknown
+from services.scan.breaker import Breaker
+from services.scan.codes import unit_or_nobody, unknown
 from services.scan.facts import FactsCache
-from services.scan.fingerprint import Fingerprints
-from services.scan.history import Histories
-from services.scan.hot_state import Sighting
+from services.scan.fingerprint import Fingerprints, network_of
+from services.scan.history import recorded_histories
+from services.scan.hot_state import HotState, HotStateAway
+from services.scan.limits import Allowance, Limits
 from services.scan.model import Device, RecentHistory, Scan, ScanCount, ScanEvent, UnitFacts, verdict_of
+from services.scan.networks import Networks
+from services.scan.places import Place, Places
+from services.scan.sightings import Sighting, history_of
 from services.scan.storage import events
 from services.scan.storage.connection import HeldConnection
 from voketag_kernel.codes import KeyRing
@@ -34,6 +42,25 @@ _LARGEST_GROUP = 500
 class _Attempt:
     unit_id: int
     device: Device
+    caller: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What became of an attempt: a scan, or none for a unit that was never issued or a caller who asks too often."""
+
+    scan: Scan | None
+    allowance: Allowance | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A scan that is not judged yet."""
+
+    device: Device
+    facts: UnitFacts
+    place: Place
+    sighting: Sighting
 
 
 class Scans:
@@ -44,85 +71,139 @@ class Scans:
         *,
         keys: KeyRing,
         facts: FactsCache,
-        histories: Histories,
-        connection: HeldConnection,
+        hot_state: HotState,
+        limits: Limits,
+        places: Places,
+        networks: Networks,
+        reads: HeldConnection,
+        writes: HeldConnection,
+        breaker: Breaker,
         fingerprints: Fingerprints,
         clock: Clock,
         timeout_seconds: float,
         linger_seconds: float,
         max_waiting: int,
     ) -> None:
-        """`connection` records scans; `timeout_seconds` is how long a scan may take before it is Unavailable."""
+        """`breaker` is that of the database; `timeout_seconds` is how long a scan may take before it is Unavailable."""
         self._keys = keys
         self._facts = facts
-        self._histories = histories
-        self._connection = connection
+        self._hot_state = hot_state
+        self._limits = limits
+        self._places = places
+        self._networks = networks
+        self._reads = reads
+        self._writes = writes
+        self._breaker = breaker
         self._fingerprints = fingerprints
         self._clock = clock
         self._timeout = timeout_seconds
-        self._batcher: Batcher[_Attempt, Scan | None] = Batcher(
+        self._batcher: Batcher[_Attempt, _Outcome] = Batcher(
             self._group, max_size=_LARGEST_GROUP, max_waiting=max_waiting, linger_seconds=linger_seconds
         )
 
-    async def scan(self, code: str, device: Device) -> Scan:
-        """Return the verdict on a code, recorded.
+    async def scan(self, code: str, device: Device, told: MutableMapping[str, str]) -> Scan:
+        """Return the verdict on a code, recorded. `told` takes what the caller is told about its limits.
 
-        MalformedCode, UnknownCode for whatever is not a unit in circulation, Unavailable when it cannot be recorded in
-        time. Whether it was recorded after all is not known then, so it is never sent again: what is answered is
-        recorded once, what is not answered at most once.
+        MalformedCode, UnknownCode for whatever is not a unit in circulation, RateLimited, Unavailable when it cannot be
+        recorded in time. Whether it was recorded after all is not known then, so it is never sent again: what is
+        answered is recorded once, what is not answered at most once.
         """
-        attempt = _Attempt(unit_id_of(self._keys, code), device)
+        caller = network_of(device.address)
+        if (refusal := self._limits.refused(caller)) is not None:
+            raise _limited(refusal, told)
+        attempt = _Attempt(unit_or_nobody(self._keys, code), device, caller)
+        if self._breaker.refuses:
+            raise Unavailable
         try:
             async with asyncio.timeout(self._timeout):
                 made = await self._batcher.submit(attempt)
         except TimeoutError as error:
             raise Unavailable from error
-        if made is None:
+        if made.allowance is not None:
+            if not made.allowance.allowed:
+                raise _limited(made.allowance, told)
+            told.update(made.allowance.headers())
+        if made.scan is None:
             raise unknown()
-        metrics.VERDICTS[made.event.verdict].inc()
-        return made
+        metrics.VERDICTS[made.scan.event.verdict].inc()
+        return made.scan
 
     async def aclose(self) -> None:
         """Finish the scans that wait."""
         await self._batcher.aclose()
 
-    async def _group(self, attempts: Sequence[_Attempt]) -> list[Scan | None]:
-        """Give verdicts on several codes at once, None for units that were never issued."""
+    async def _group(self, attempts: Sequence[_Attempt]) -> list[_Outcome]:
+        """Give verdicts on several codes at once."""
         known = await self._facts.get([attempt.unit_id for attempt in attempts])
-        scans = [(attempt.device, facts) for attempt in attempts if (facts := known[attempt.unit_id]) is not None]
-        made = iter(await self._judge(scans) if scans else ())
-        return [None if known[attempt.unit_id] is None else next(made) for attempt in attempts]
-
-    async def _judge(self, scans: Sequence[tuple[Device, UnitFacts]]) -> list[Scan]:
         now = self._clock.now()
-        today = now.date()
-        sightings = [
-            Sighting(
-                unit_id=facts.unit_id,
-                device_hash=self._fingerprints.device(device, today),
-                known_scans=facts.known_scans,
-            )
-            for device, facts in scans
-        ]
-        histories = await self._histories.including(sightings)
-        judged = [
-            self._event(device, facts, seen, history, now)
-            for (device, facts), seen, history in zip(scans, sightings, histories, strict=True)
-        ]
-        counts = await self._record(judged)
+        seen = [self._see(attempt, known[attempt.unit_id], now) for attempt in attempts]
+        allowances, histories = await self._count(attempts, seen, now)
+        judged = {
+            place: self._event(each, history, now)
+            for place, (each, history, allowance) in enumerate(zip(seen, histories, allowances, strict=True))
+            if each is not None and history is not None and (allowance is None or allowance.allowed)
+        }
+        counts = dict(zip(judged, await self._record(list(judged.values())), strict=True)) if judged else {}
         return [
-            Scan(event=event, facts=facts, history=history, count=count)
-            for event, (_, facts), history, count in zip(judged, scans, histories, counts, strict=True)
+            _Outcome(
+                scan=Scan(event=judged[place], facts=each.facts, history=history, count=counts[place])
+                if each is not None and history is not None and place in judged
+                else None,
+                allowance=allowance,
+            )
+            for place, (each, history, allowance) in enumerate(zip(seen, histories, allowances, strict=True))
         ]
 
-    def _event(
-        self, device: Device, facts: UnitFacts, seen: Sighting, history: RecentHistory, now: datetime
-    ) -> ScanEvent:
+    def _see(self, attempt: _Attempt, facts: UnitFacts | None, now: datetime) -> _Seen | None:
+        if facts is None:
+            return None
+        place = self._places.of(attempt.device.address)
+        return _Seen(
+            device=attempt.device,
+            facts=facts,
+            place=place,
+            sighting=Sighting(
+                unit_id=facts.unit_id,
+                device_hash=self._fingerprints.device(attempt.device, now.date()),
+                known_scans=facts.known_scans,
+                country=place.country,
+                cell=place.cell,
+            ),
+        )
+
+    async def _count(
+        self, attempts: Sequence[_Attempt], seen: Sequence[_Seen | None], now: datetime
+    ) -> tuple[list[Allowance | None], list[RecentHistory | None]]:
+        """Count callers and units, in one round trip: what each caller may, and each known unit's history."""
+        sightings = [each.sighting for each in seen if each is not None]
+        asking = [(attempt.caller, each is None) for attempt, each in zip(attempts, seen, strict=True)]
+        callers = self._limits.calls(asking)
+        try:
+            answers = await self._hot_state.run([*callers, *(sighting.call() for sighting in sightings)])
+        except HotStateAway:
+            metrics.DEGRADED.inc(len(sightings))
+            counted = iter(await recorded_histories(self._reads, sightings, now) if sightings else ())
+            allowances = self._limits.counted_here(asking)
+        else:
+            counted = iter([history_of(answer) for answer in answers[len(callers) :]])
+            allowances = self._limits.allowances([attempt.caller for attempt in attempts], answers[: len(callers)])
+        return allowances, [None if each is None else next(counted) for each in seen]
+
+    def _event(self, seen: _Seen, history: RecentHistory, now: datetime) -> ScanEvent:
+        facts, device, place = seen.facts, seen.device, seen.place
         factors = risk.factors_of(
-            risk.Observation(history=history, user_agent=device.user_agent), facts.policy.disabled_factors
+            risk.Observation(
+                history=history,
+                user_agent=device.user_agent,
+                country=place.country,
+                cell=place.cell,
+                networks=self._networks.of(device.address),
+                markets=facts.product.markets,
+                state=facts.state,
+            ),
+            facts.policy.disabled_factors,
         )
         score = risk.score_of(factors)
-        today = now.date()
         return ScanEvent(
             verification_id=uuid7(),
             unit_id=facts.unit_id,
@@ -131,25 +212,32 @@ class Scans:
             verdict=verdict_of(
                 state=facts.state,
                 expires_at=facts.batch.expires_at,
-                today=today,
+                today=now.date(),
                 score=score,
                 policy=facts.policy,
             ),
             risk_score=score,
             risk_factors=factors,
-            country="",
-            device_hash=seen.device_hash,
-            address_hash=self._fingerprints.address(device.address, today),
+            country=place.country,
+            device_hash=seen.sighting.device_hash,
+            address_hash=self._fingerprints.address(device.address, now.date()),
             degraded=history.degraded,
             tenant_id=facts.tenant_id,
             product_id=facts.product.product_id,
-            cell="",
+            cell=place.cell,
             duplicate=history.total > 1,
         )
 
     async def _record(self, judged: Sequence[ScanEvent]) -> list[ScanCount]:
         started = time.perf_counter()
-        counts = await events.record(self._connection, judged)
+        counts = await events.record(self._writes, judged)
         metrics.COMMIT_SECONDS.observe(time.perf_counter() - started)
         metrics.COMMIT_SIZE.observe(len(judged))
         return counts
+
+
+def _limited(allowance: Allowance, told: MutableMapping[str, str]) -> RateLimited:
+    """Return the refusal of a caller who asks too often, and tell when to come back."""
+    metrics.LIMITED.inc()
+    told.update(allowance.headers())
+    return RateLimited("too many checks from here; come back a little later", retry_after_seconds=allowance.retry_after)

@@ -6,8 +6,8 @@ Alternatives considered: a template engine (ten states and three languages are l
 application (a person in a shop with one bar of signal gets an answer from the first packet instead).
 """
 
-from services.scan.page.render import render_message, render_scan
+from services.scan.page.render import advice_of, render_message, render_scan
 from services.scan.page.report_form import read_form
 from services.scan.page.states import PageState
 
-__all__ = ["PageState", "read_form", "render_message", "render_scan"]
+__all__ = ["PageState", "advice_of", "read_form", "render_message", "render_scan"]

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date
+from functools import lru_cache
 from html import escape
 
 from services.scan.language import Language
 from services.scan.messages import message_of, reason_of
-from services.scan.model import Scan
+from services.scan.model import Scan, Verdict
 from services.scan.page.report_form import report_form
 from services.scan.page.states import LOOKS, OF_VERDICT, PageState
 from services.scan.page.style import POLICY, SCRIPT, SHEET
@@ -48,6 +49,12 @@ def render_scan(scan: Scan, code: str, language: Language) -> str:
         footer=footer,
         language=language,
     )
+
+
+@lru_cache
+def advice_of(verdict: Verdict, language: Language) -> str:
+    """Return what the consumer can do, as the page says it, in one text."""
+    return " ".join(TEXTS[language].advice[OF_VERDICT[verdict]])
 
 
 def render_message(state: PageState, language: Language) -> str:

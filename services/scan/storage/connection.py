@@ -5,7 +5,6 @@ callers batch (see `batching.py`), so that one is enough for thousands of scans 
 """
 
 import asyncio
-import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -15,8 +14,10 @@ from asyncpg.exceptions._base import InterfaceError, InternalClientError
 
 from services.common.errors import Unavailable
 from services.common.logs import get_logger
+from services.scan.breaker import Breaker
 
-_RETRY_SECONDS = 0.25
+_REST_SECONDS = 0.5
+_PROBE_SECONDS = 2.0
 _CONNECT_SECONDS = 1.0
 _log = get_logger(__name__)
 
@@ -27,15 +28,15 @@ _FULL = (asyncpg.InsufficientResourcesError, asyncpg.ReadOnlySQLTransactionError
 class HeldConnection:
     """A connection that is made when it is needed and made again after it was lost."""
 
-    def __init__(self, *, dsn: str, name: str, timeout_seconds: float) -> None:
-        """`name` is what `pg_stat_activity` shows."""
+    def __init__(self, *, dsn: str, name: str, timeout_seconds: float, breaker: Breaker | None = None) -> None:
+        """`name` is what `pg_stat_activity` shows. Connections to one server share their breaker."""
         self._dsn = dsn
         self._name = name
         self._timeout = timeout_seconds
         self._connection: Any = None
         self._statements: dict[str, Any] = {}
         self._turn = asyncio.Lock()
-        self._retry_at = 0.0
+        self._breaker = breaker or Breaker(part="postgresql", rest_seconds=_REST_SECONDS, probe_seconds=_PROBE_SECONDS)
 
     async def __aenter__(self) -> Self:
         """Take nothing yet: a server that starts before its database waits for it when it is asked."""
@@ -54,20 +55,31 @@ class HeldConnection:
         whether a statement under way took effect is not known.
         """
         async with self._turn:
+            if not self._breaker.allows():
+                raise Unavailable
             try:
                 async with asyncio.timeout(self._timeout):
                     statement = self._statements.get(sql)
                     if statement is None or self._connection is None or self._connection.is_closed():
                         statement = await self._prepare(sql)
                     rows: Sequence[Any] = await statement.fetch(*arguments)
-                    return rows
             except (*_AWAY, *_FULL, InterfaceError, InternalClientError) as error:
+                if isinstance(error, TimeoutError) or self._connection is None:
+                    self._breaker.failed()
+                else:
+                    self._breaker.abandoned()  # a connection was lost; whether the server is, the next one tells
                 self._drop()
                 _log.warning("the database does not answer", connection=self._name, error=repr(error))
                 raise Unavailable from error
             except asyncio.CancelledError:
                 self._drop()  # the answer of the statement under way would be taken for the next one's
+                self._breaker.abandoned()
                 raise
+            except BaseException:
+                self._breaker.succeeded()  # it answered, if only to refuse
+                raise
+            self._breaker.succeeded()
+            return rows
 
     async def _prepare(self, sql: str) -> Any:
         if self._connection is None or self._connection.is_closed():
@@ -77,10 +89,7 @@ class HeldConnection:
         return statement
 
     async def _connect(self) -> Any:
-        if time.monotonic() < self._retry_at:
-            raise ConnectionRefusedError("tried a moment ago")  # answer at once instead of queueing for a dead server
-        self._retry_at = time.monotonic() + _RETRY_SECONDS
-        connection = await asyncpg.connect(  # type: ignore[no-untyped-call]
+        return await asyncpg.connect(  # type: ignore[no-untyped-call]
             self._dsn,
             timeout=_CONNECT_SECONDS,
             server_settings={
@@ -89,8 +98,6 @@ class HeldConnection:
                 "synchronous_commit": "on",  # an answer says that the scan is on disk, whatever the server's default
             },
         )
-        self._retry_at = 0.0
-        return connection
 
     def _drop(self) -> None:
         self._statements.clear()

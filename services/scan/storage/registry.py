@@ -7,10 +7,10 @@ from services.scan.storage.connection import HeldConnection
 
 # Units of a batch that is not wholly issued, or that was cancelled, were never issued as far as anybody can see.
 _FACTS = """
-SELECT unit.unit_id, unit.serial, unit.state, coalesce(counter.total_scans, 0) AS known_scans,
+SELECT unit.unit_id, unit.serial, unit.state, unit.state_reason, coalesce(counter.total_scans, 0) AS known_scans,
        batch.batch_id, batch.lot, batch.manufactured_at, batch.expires_at,
        batch.tenant_id, batch.sandbox,
-       product.product_id, product.name, product.gtin, product.category, product.image_url,
+       product.product_id, product.name, product.gtin, product.category, product.image_url, product.markets,
        policy.warning_above, policy.high_risk_above, policy.disabled_factors, policy.languages
 FROM factory.units AS unit
 JOIN factory.batches AS batch ON batch.batch_id = unit.batch_id
@@ -30,6 +30,7 @@ async def facts_of(connection: HeldConnection, unit_ids: Sequence[int]) -> dict[
             tenant_id=row["tenant_id"],
             serial=row["serial"],
             state=UnitState(row["state"]),
+            state_reason=row["state_reason"],
             batch=BatchFacts(
                 batch_id=row["batch_id"],
                 lot=row["lot"],
@@ -43,6 +44,7 @@ async def facts_of(connection: HeldConnection, unit_ids: Sequence[int]) -> dict[
                 gtin=row["gtin"],
                 category=row["category"],
                 image_url=row["image_url"],
+                markets=frozenset(row["markets"]),
             ),
             policy=TenantPolicy(
                 warning_above=row["warning_above"],

@@ -23,14 +23,14 @@ async def test_without_the_hot_state_verdicts_come_from_recorded_scans(
     assert not (await consumer.scan(code)).degraded
     valkey.kill()
     try:
-        answers = [await consumer.scan(code) for _ in range(4)]
+        answers = [await consumer.using(address=f"198.51.100.{device}").scan(code) for device in range(20, 24)]
     finally:
         valkey.start()
     assert all(answer.degraded for answer in answers)
     assert [answer.risk_score for answer in answers] == [0, 35, 35, 65]
     assert [answer.history.total_scans for answer in answers] == [2, 3, 4, 5]
     assert [answer.history.recent_scans for answer in answers] == [2, 3, 4, 5]
-    assert [answer.history.unique_devices for answer in answers] == [1, 1, 1, 1]
+    assert [answer.history.unique_devices for answer in answers] == [2, 3, 4, 5]
     degraded = await registry.sql("SELECT degraded FROM scan.scan_events ORDER BY scanned_at")
     assert [row["degraded"] for row in degraded] == [False, True, True, True, True]
     await asyncio.sleep(0.6)

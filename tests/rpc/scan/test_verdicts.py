@@ -55,14 +55,15 @@ async def test_what_is_answered_is_recorded(consumer: Consumer, registry: Regist
     assert counter["first_scan_at"] == counter["last_scan_at"] == row["scanned_at"]
 
 
-async def test_a_burst_from_one_device_becomes_a_warning_and_then_high_risk(
+async def test_a_burst_from_many_devices_becomes_a_warning_and_then_high_risk(
     consumer: Consumer, registry: Registry
 ) -> None:
     batch = await registry.issue()
-    answers = [await consumer.scan(batch.codes[0]) for _ in range(11)]
-    assert [answer.risk_score for answer in answers] == [0, 0, 35, 35, 65, 65, 65, 65, 65, 65, 80]
+    devices = [consumer.using(address=f"198.51.100.{device}") for device in range(11)]
+    answers = [await device.scan(batch.codes[0]) for device in devices]
+    assert [answer.risk_score for answer in answers] == [0, 0, 35, 35, 65, 65, 65, 65, 65, 85, 100]
     assert [answer.verdict for answer in answers] == (
-        [scan_pb2.VERDICT_AUTHENTIC] * 4 + [scan_pb2.VERDICT_WARNING] * 6 + [scan_pb2.VERDICT_HIGH_RISK]
+        [scan_pb2.VERDICT_AUTHENTIC] * 4 + [scan_pb2.VERDICT_WARNING] * 5 + [scan_pb2.VERDICT_HIGH_RISK] * 2
     )
     assert all(answer.valid for answer in answers), "the code stays genuine"
     assert [answer.history.total_scans for answer in answers] == list(range(1, 12))
@@ -71,12 +72,20 @@ async def test_a_burst_from_one_device_becomes_a_warning_and_then_high_risk(
     assert [(factor.factor, factor.weight) for factor in last.risk_factors] == [
         ("rapid_scans", 35),
         ("high_frequency", 30),
+        ("many_devices", 20),
         ("unusual_repetition", 15),
     ]
-    assert last.risk_factors[0].detail == "The code was checked 3 times or more within half a minute."
+    assert last.risk_factors[0].detail == "3 devices or more began to check the code within half a minute."
     assert last.history.first_scan_at == answers[0].scanned_at
     recorded = await registry.sql("SELECT risk_score FROM scan.scan_events ORDER BY scanned_at")
     assert [row["risk_score"] for row in recorded] == [answer.risk_score for answer in answers]
+
+
+async def test_an_owner_who_reloads_is_no_burst(consumer: Consumer, registry: Registry) -> None:
+    code = (await registry.issue()).codes[0]
+    answers = [await consumer.scan(code) for _ in range(10)]
+    assert [answer.risk_score for answer in answers] == [0] * 10
+    assert [answer.history.recent_scans for answer in answers] == list(range(1, 11))
 
 
 async def test_a_program_is_suspicious(consumer: Consumer, registry: Registry) -> None:

@@ -20,6 +20,7 @@ def unit(unit_id: int, state: UnitState = UnitState.ACTIVE) -> UnitFacts:
         tenant_id=NOBODY,
         serial=f"S{unit_id}",
         state=state,
+        state_reason=0,
         batch=BatchFacts(batch_id=NOBODY, lot="", manufactured_at=None, expires_at=None, sandbox=False),
         product=ProductFacts(product_id=NOBODY, name="", gtin="", category="", image_url=""),
         policy=TenantPolicy(warning_above=40, high_risk_above=70, disabled_factors=frozenset(), languages=()),

@@ -2,11 +2,13 @@
 
 from datetime import date
 from itertools import combinations
+from typing import Any
 
 import pytest
 
 from services.scan import risk
-from services.scan.model import RecentHistory, RiskFactor, TenantPolicy, UnitState, Verdict, verdict_of
+from services.scan.model import RecentHistory, RiskFactor, TenantPolicy, UnitState, Verdict, Visit, verdict_of
+from services.scan.networks import Network
 from services.scan.risk import Observation
 
 BROWSER = "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 Chrome/131.0 Mobile Safari/537.36"
@@ -14,8 +16,27 @@ TODAY = date(2026, 11, 24)
 POLICY = TenantPolicy(warning_above=40, high_risk_above=70, disabled_factors=frozenset(), languages=())
 
 
-def seen(*, total: int = 1, rapid: int = 1, recent: int = 1, user_agent: str = BROWSER) -> Observation:
-    return Observation(history=RecentHistory(total=total, rapid=rapid, recent=recent, devices=1), user_agent=user_agent)
+def seen(
+    *,
+    total: int = 1,
+    rapid: int = 1,
+    recent: int = 1,
+    devices: int = 1,
+    countries: int = 0,
+    previous: Visit | None = None,
+    user_agent: str = BROWSER,
+    **circumstances: Any,
+) -> Observation:
+    history = RecentHistory(
+        total=total,
+        recent=total,
+        rapid_sessions=rapid,
+        recent_sessions=recent,
+        devices=devices,
+        countries=countries,
+        previous=previous,
+    )
+    return Observation(history=history, user_agent=user_agent, **circumstances)
 
 
 def names(observation: Observation) -> list[str]:
@@ -27,18 +48,127 @@ def test_a_single_scan_has_no_factors() -> None:
 
 
 @pytest.mark.parametrize(("recent", "holds"), [(1, False), (4, False), (5, True), (6, True)])
-def test_the_fifth_scan_in_a_minute_is_high_frequency(recent: int, holds: bool) -> None:
+def test_the_fifth_session_in_a_minute_is_high_frequency(recent: int, holds: bool) -> None:
     assert names(seen(recent=recent, total=recent)) == ["high_frequency"] * holds
 
 
 @pytest.mark.parametrize(("rapid", "holds"), [(1, False), (2, False), (3, True), (4, True)])
-def test_the_third_scan_in_half_a_minute_is_rapid(rapid: int, holds: bool) -> None:
+def test_the_third_session_in_half_a_minute_is_rapid(rapid: int, holds: bool) -> None:
     assert names(seen(rapid=rapid, recent=rapid, total=rapid)) == ["rapid_scans"] * holds
 
 
 @pytest.mark.parametrize(("total", "holds"), [(9, False), (10, False), (11, True), (12, True)])
 def test_the_eleventh_scan_is_unusual_repetition(total: int, holds: bool) -> None:
     assert names(seen(total=total)) == ["unusual_repetition"] * holds
+
+
+@pytest.mark.parametrize(("devices", "holds"), [(1, False), (9, False), (10, True), (100, True)])
+def test_the_tenth_device_in_a_day_is_many(devices: int, holds: bool) -> None:
+    assert names(seen(devices=devices)) == ["many_devices"] * holds
+
+
+@pytest.mark.parametrize(("countries", "holds"), [(0, False), (4, False), (5, True), (6, True)])
+def test_the_fifth_country_in_a_day_is_multiple(countries: int, holds: bool) -> None:
+    assert names(seen(countries=countries)) == ["multiple_countries"] * holds
+
+
+@pytest.mark.parametrize(
+    ("country", "markets", "holds"),
+    [
+        ("BR", {"BR"}, False),
+        ("AR", {"BR"}, True),
+        ("AR", {"BR", "AR"}, False),
+        ("AR", set(), False),
+        ("", {"BR"}, False),
+    ],
+)
+def test_a_country_that_the_product_is_not_sold_in_is_a_mismatch(country: str, markets: set[str], holds: bool) -> None:
+    assert names(seen(country=country, markets=frozenset(markets))) == ["country_mismatch"] * holds
+
+
+@pytest.mark.parametrize(
+    ("networks", "factors"),
+    [
+        ({Network.TOR}, ["tor_or_vpn"]),
+        ({Network.VPN}, ["tor_or_vpn"]),
+        ({Network.HOSTING}, ["hosting_network"]),
+        ({Network.VPN, Network.HOSTING}, ["tor_or_vpn", "hosting_network"]),
+    ],
+)
+def test_networks_that_hide_are_named(networks: set[Network], factors: list[str]) -> None:
+    assert names(seen(networks=frozenset(networks))) == factors
+
+
+SAO_PAULO, RIO, BUENOS_AIRES, LISBON = "-24-047", "-23-044", "-35-059", "+38-010"
+
+
+@pytest.mark.parametrize(
+    ("before", "hours", "holds"),
+    [
+        (LISBON, 7.5, True),  # some 7,900 km
+        (LISBON, 8.5, False),
+        (BUENOS_AIRES, 1.0, True),  # some 1,660 km
+        (BUENOS_AIRES, 2.0, False),
+        (RIO, 0.2, True),  # some 327 km
+        (RIO, 0.5, False),
+        (SAO_PAULO, 0.0, False),
+        ("-24-046", 0.0, False),  # next door: the tables are no better than that
+    ],
+)
+def test_nobody_carries_a_unit_faster_than_an_airliner(before: str, hours: float, holds: bool) -> None:
+    found = names(seen(cell=SAO_PAULO, previous=Visit(cell=before, seconds_ago=hours * 3600)))
+    assert found == ["impossible_travel"] * holds
+
+
+def test_without_places_there_is_no_travel() -> None:
+    assert names(seen(previous=Visit(cell=LISBON, seconds_ago=1))) == []
+    assert names(seen(cell=SAO_PAULO)) == []
+
+
+@pytest.mark.parametrize(("state", "devices", "holds"), [("SOLD", 2, False), ("SOLD", 3, True), ("ACTIVE", 3, False)])
+def test_a_sold_unit_that_a_crowd_scans_is_unusual(state: str, devices: int, holds: bool) -> None:
+    assert names(seen(state=UnitState[state], devices=devices)) == ["scanned_after_sale"] * holds
+
+
+def test_a_recalled_unit_in_somebodys_hands_is_a_factor() -> None:
+    assert names(seen(state=UnitState.RECALLED)) == ["scanned_after_recall"]
+
+
+@pytest.mark.parametrize("factor", risk.FACTORS, ids=lambda factor: factor.name)
+def test_a_factor_that_the_tenant_turned_off_does_not_count(factor: RiskFactor) -> None:
+    everything = seen(
+        total=11,
+        rapid=3,
+        recent=5,
+        devices=10,
+        countries=5,
+        user_agent="curl",
+        country="AR",
+        markets=frozenset({"BR"}),
+        networks=frozenset(Network),
+        cell=SAO_PAULO,
+        previous=Visit(cell=LISBON, seconds_ago=1),
+        state=UnitState.SOLD,
+    )
+    found = {each.name for each in risk.factors_of(everything, frozenset({factor.name}))}
+    assert found == {each.name for each in risk.FACTORS} - {factor.name, "scanned_after_recall"}
+
+
+def test_the_seven_factors_have_the_weights_that_they_always_had() -> None:
+    weights = {factor.name: factor.weight for factor in risk.FACTORS}
+    assert (
+        weights.items()
+        >= {
+            "country_mismatch": 20,
+            "high_frequency": 30,
+            "tor_or_vpn": 40,
+            "suspicious_user_agent": 25,
+            "unusual_repetition": 15,
+            "multiple_countries": 20,
+            "rapid_scans": 35,
+        }.items()
+    )
+    assert [factor.weight for factor in risk.FACTORS] == sorted(weights.values(), reverse=True)
 
 
 @pytest.mark.parametrize(

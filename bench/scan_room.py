@@ -92,7 +92,7 @@ def _edge(folder: Path, name: str, module: str, settings: Mapping[str, str]) -> 
     server = Process(
         name=name,
         command=python.command(module),
-        environment=python.environment({**settings, "LISTEN": address}),
+        environment=python.environment({**settings, "LISTEN": address, "SCANS_PER_MINUTE": "0"}),
         log_file=folder / "logs" / f"{name}.log",
         ready=lambda: answers(port),
     )

@@ -93,8 +93,8 @@ class Demo:
 
     def _copy(self, unit: ExportedUnit) -> None:
         show = self._terminal
-        show.heading(5, f"Somebody copied the label: {BURST} scans in a row from one phone")
-        scans = [self._by_phone(unit.code) for _ in range(BURST)]
+        show.heading(5, f"Somebody copied the label: {BURST} phones scan it within a minute")
+        scans = [self._by_phone(unit.code, screen=f"{1000 + phone}x2532") for phone in range(BURST)]
         for verdict, same in groupby(map(_short, scans)):
             show.line("", show.paint(f"{'● ' * len(list(same))}{verdict}", _COLOURS.get(verdict, "red")))
         show.line("verdict", self._verdict(scans[-1]))
@@ -129,8 +129,9 @@ class Demo:
         else:
             raise StackError("a changed receipt was accepted")
 
-    def _by_phone(self, code: str) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(_get(f"{self._stack.credentials['edge_url']}/v1/scan/{code}"))
+    def _by_phone(self, code: str, *, screen: str = "1170x2532") -> dict[str, Any]:
+        url = f"{self._stack.credentials['edge_url']}/v1/scan/{code}"
+        answer: dict[str, Any] = json.loads(_get(url, screen=screen))
         return answer
 
     def _verdict(self, scan: dict[str, Any]) -> str:
@@ -138,8 +139,9 @@ class Demo:
         return f"{verdict}, risk {scan['risk_score']} of 100, scan number {scan['history']['total_scans']}"
 
 
-def _get(url: str) -> bytes:
-    request = urllib.request.Request(url, headers={"user-agent": _PHONE, "accept-language": "en"})  # noqa: S310 - http
+def _get(url: str, **hints: str) -> bytes:
+    headers = {"user-agent": _PHONE, "accept-language": "en", "x-screen-resolution": hints.get("screen", "")}
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - http
     with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - http
         body: bytes = answer.read()
         return body

@@ -45,6 +45,11 @@ class Keys:
         return self.folder / "fingerprint.key"
 
     @property
+    def verdict_keys(self) -> Path:
+        """Folder of the keys that sign verdicts."""
+        return self.folder / "verdict-keys"
+
+    @property
     def ledger_key(self) -> Path:
         """File of the key that signs the ledger's checkpoints."""
         return self.folder / "ledger.pem"
@@ -58,13 +63,14 @@ class Keys:
 def ensure(folder: Path) -> Keys:
     """Make what is missing, keep what is there."""
     keys = Keys(folder)
-    for each in (folder, keys.unit_keys, folder / "tokens", keys.public_keys):
+    for each in (folder, keys.unit_keys, folder / "tokens", keys.public_keys, keys.verdict_keys):
         each.mkdir(mode=0o700, parents=True, exist_ok=True)
     _make(keys.unit_keys / f"{SIGNING_KEY_ID}.key", secrets.token_hex(32))
     _make(keys.fingerprint_key, secrets.token_hex(32))
     _make(keys.chain_key, DEVELOPMENT_KEY)
     _make(keys.admin_password, secrets.token_urlsafe(18))
     _make(keys.ledger_key, _new_private_key())
+    _make(keys.verdict_keys / "verdict-1.pem", _new_private_key())
     for kid in _TOKEN_KEYS:
         _ensure_token_key(keys, kid)
     return keys

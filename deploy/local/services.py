@@ -94,6 +94,7 @@ def _all(near: Neighbours) -> dict[str, tuple[str, Settings]]:
         **hot_state,
         **as_service("scan"),
         "FINGERPRINT_KEY": str(keys.fingerprint_key),
+        "VERDICT_KEYS": str(keys.verdict_keys),
         "FACTORY_ADDRESS": factory,
         "ANCHOR_ADDRESS": anchor,
     }

@@ -32,6 +32,7 @@ from services.scan.peers import ProofServices
 from services.scan.places import Places
 from services.scan.servicer import ScanServicer
 from services.scan.settings import Settings
+from services.scan.statements import VerdictKeys
 from services.scan.storage import registry
 from services.scan.storage.connection import HeldConnection
 from services.scan.watched_files import watching
@@ -130,6 +131,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
             receipts=Receipts(keys=keys, facts=facts, proofs=proofs),
             reports=reports,
             ledger=Ledger(connection=reads),
+            keys=VerdictKeys(settings.verdict_keys),
             readiness=Readiness(connection=reads, parts=[places, *networks.parts]),
         )
         await stack.enter_async_context(following_news(hot_state, facts))

@@ -44,8 +44,8 @@ def language(call: Call) -> Language:
     return language_of(call.metadata.get("accept-language", ""))
 
 
-def scan_response(scan: Scan, reader: Language) -> scan_pb2.ScanResponse:
-    """Return the answer to a scan."""
+def scan_response(scan: Scan, reader: Language, signed: str) -> scan_pb2.ScanResponse:
+    """Return the answer to a scan; `signed` is its statement, empty when none was asked for."""
     event, facts = scan.event, scan.facts
     return scan_pb2.ScanResponse(
         verification_id=str(event.verification_id),
@@ -77,6 +77,7 @@ def scan_response(scan: Scan, reader: Language) -> scan_pb2.ScanResponse:
         code_genuine=True,
         advice=advice_of(event.verdict, reader),
         sandbox=facts.batch.sandbox,
+        signed_verdict=signed,
     )
 
 
@@ -110,6 +111,11 @@ def report_response(taken: TakenReport, reader: Language) -> scan_pb2.ReportFrau
         already_reported=taken.already_reported,
         message=messages.THANKS[reader],
     )
+
+
+def jwks(text: str) -> httpbody_pb2.HttpBody:
+    """Return a JWK set as a body."""
+    return httpbody_pb2.HttpBody(content_type="application/jwk-set+json", data=text.encode())
 
 
 def page(html: str) -> httpbody_pb2.HttpBody:

@@ -12,11 +12,11 @@ from services.scan.operations.readiness import Readiness
 from services.scan.operations.receipts import Receipts
 from services.scan.operations.reports import Reports
 from services.scan.operations.scans import Scans
-from services.scan.pending import Pending
+from services.scan.statements import VerdictKeys
 from voketag.scan.v1 import ledger_pb2, scan_pb2
 
 
-class ScanServicer(Pending):
+class ScanServicer:
     """voketag.scan.v1.ScanService."""
 
     def __init__(
@@ -27,6 +27,7 @@ class ScanServicer(Pending):
         receipts: Receipts,
         reports: Reports,
         ledger: Ledger,
+        keys: VerdictKeys,
         readiness: Readiness,
     ) -> None:
         self._scans = scans
@@ -34,12 +35,14 @@ class ScanServicer(Pending):
         self._receipts = receipts
         self._reports = reports
         self._ledger = ledger
+        self._keys = keys
         self._readiness = readiness
 
     async def scan(self, request: scan_pb2.ScanRequest, call: Call) -> scan_pb2.ScanResponse:
         """Give the verdict on a code."""
         made = await self._scans.scan(request.code, convert.device(call, request.device), call.answer_metadata)
-        return convert.scan_response(made, convert.language(call))
+        signed = self._keys.sign(made, request.code, made.event.scanned_at) if request.signed else ""
+        return convert.scan_response(made, convert.language(call), signed)
 
     async def open_scan_page(self, request: scan_pb2.OpenScanPageRequest, call: Call) -> httpbody_pb2.HttpBody:
         """Show the page of a code."""
@@ -61,6 +64,10 @@ class ScanServicer(Pending):
     async def get_receipt(self, request: scan_pb2.GetReceiptRequest, _call: Call) -> httpbody_pb2.HttpBody:
         """Return the receipt of a code."""
         return convert.receipt(await self._receipts.receipt(request.code))
+
+    async def get_jwks(self, _request: scan_pb2.GetJwksRequest, _call: Call) -> httpbody_pb2.HttpBody:
+        """Return the public keys that sign verdicts."""
+        return convert.jwks(self._keys.jwks)
 
     async def get_checkpoint(self, _request: ledger_pb2.GetCheckpointRequest, call: Call) -> httpbody_pb2.HttpBody:
         """Return the ledger's newest checkpoint."""

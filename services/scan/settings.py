@@ -16,6 +16,8 @@ class Settings(ServerSettings, ServiceIdentity):
     """Folder of `<key id>.key` files, 64 hex digits each: the secrets that unit codes are derived from."""
     fingerprint_key: FilePath
     """File of 64 hex digits: the secret behind the hashes of devices and addresses."""
+    verdict_keys: DirectoryPath
+    """Folder of `<kid>.pem` Ed25519 keys: the private one that sorts last signs verdicts, all are published as JWKs."""
     hot_state_url: str = "redis://127.0.0.1:63790/1"
     """Redis or Valkey for recent history and the news of changed units; all of it may be lost at any time."""
     hot_state_timeout_seconds: float = Field(default=0.1, gt=0)

@@ -13,10 +13,14 @@ import grpc
 import pytest
 
 from deploy.local import python
+from deploy.local.ports import scan_names
 from deploy.local.stack import LocalStack
 from tests.e2e.edge import Rest
 from tests.e2e.faults import wait_until
 from voketag.factory.v1 import factory_pb2
+
+# Every test comes from one address. What limits do is tested where a server has a test to itself.
+UNLIMITED = {name: {"SCANS_PER_MINUTE": "0", "FAILURES_PER_MINUTE": "0"} for name in scan_names(2)}
 
 
 class MakeStack(Protocol):
@@ -131,7 +135,8 @@ def _running(request: pytest.FixtureRequest, **arguments: Any) -> Iterator[Local
     folder = Path(tempfile.mkdtemp(prefix="voketag-e2e-"))
     folder.chmod(0o711)
     failed_before = request.session.testsfailed
-    made = LocalStack(folder, **arguments)
+    told = arguments.pop("settings", None) or {}
+    made = LocalStack(folder, settings=UNLIMITED | told, **arguments)
     try:
         with made:
             yield made

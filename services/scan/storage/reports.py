@@ -19,15 +19,16 @@ _YEAR_3000 = 32_503_680_000_000  # in milliseconds; an id that is not ours may n
 _ADD = """
 WITH before AS (
     SELECT report_id, unit_id, reason, details, request_id FROM scan.reports
-    WHERE request_id = $10 OR (unit_id = $2 AND device_hash = $8)
+    WHERE request_id = $10::uuid OR (unit_id = $2::bigint AND device_hash = $8::bytea)
     ORDER BY request_id = $10 DESC NULLS LAST LIMIT 1
 ), today AS (
-    SELECT count(*) AS reports FROM scan.reports WHERE address_hash = $9 AND reported_at > $11 - interval '1 day'
+    SELECT count(*) AS reports FROM scan.reports
+    WHERE address_hash = $9 AND reported_at > $11::timestamptz - interval '1 day'
 ), added AS (
     INSERT INTO scan.reports (report_id, unit_id, batch_id, tenant_id, verification_id, reason, details, device_hash,
                               address_hash, request_id, reported_at)
-    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10::uuid, $11
-    WHERE NOT EXISTS (SELECT FROM before) AND (SELECT reports FROM today) < $12
+    SELECT $1::uuid, $2, $3::uuid, $4::uuid, $5::uuid, $6::text, $7::text, $8, $9::bytea, $10, $11
+    WHERE NOT EXISTS (SELECT FROM before) AND (SELECT reports FROM today) < $12::bigint
     ON CONFLICT DO NOTHING
     RETURNING report_id
 ), watched AS (

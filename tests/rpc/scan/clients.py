@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
+from google.api import httpbody_pb2
 
 from voketag.scan.v1 import scan_pb2, scan_pb2_grpc
 
@@ -23,9 +24,23 @@ class Consumer:
         """Return a consumer that differs in what is given."""
         return replace(self, **changes)
 
-    async def scan(self, code: str) -> scan_pb2.ScanResponse:
+    async def scan(self, code: str, *, signed: bool = False) -> scan_pb2.ScanResponse:
         """Scan a code."""
-        return await self._call("Scan", scan_pb2.ScanRequest(code=code))
+        return await self._call("Scan", scan_pb2.ScanRequest(code=code, signed=signed))
+
+    async def report(self, **report: Any) -> scan_pb2.ReportFraudResponse:
+        """Report an item."""
+        return await self._call("ReportFraud", scan_pb2.ReportFraudRequest(**report))
+
+    async def send_form(self, code: str, body: bytes, content_type: str = "application/x-www-form-urlencoded") -> str:
+        """Send the page's form."""
+        form = httpbody_pb2.HttpBody(content_type=content_type, data=body)
+        answer = await self._call("SubmitReportForm", scan_pb2.SubmitReportFormRequest(code=code, form=form))
+        return answer.data.decode()
+
+    async def jwks(self) -> Any:
+        """Ask for the keys that sign verdicts."""
+        return await self._call("GetJwks", scan_pb2.GetJwksRequest())
 
     async def page(self, code: str) -> str:
         """Open the page of a code."""

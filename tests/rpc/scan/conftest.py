@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from redis import Redis
 
 from deploy.local.ports import free_port
@@ -31,6 +33,20 @@ def fingerprint_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.fixture(scope="session")
+def verdict_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the keys that sign verdicts: one retired, one in use."""
+    folder = tmp_path_factory.mktemp("verdict-keys")
+    retired, used = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    (folder / "verdict-1.pem").write_bytes(
+        retired.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+    (folder / "verdict-2.pem").write_bytes(
+        used.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return folder
+
+
 @pytest.fixture
 def hot_state_url(valkey: Valkey) -> str:
     """An empty hot state."""
@@ -40,8 +56,13 @@ def hot_state_url(valkey: Valkey) -> str:
 
 
 @pytest.fixture
-def scan_settings(
-    database_url: DatabaseUrl, hot_state_url: str, token_keys: TokenKeys, unit_keys: Path, fingerprint_key: Path
+def scan_settings(  # noqa: PLR0917 - fixtures come by name
+    database_url: DatabaseUrl,
+    hot_state_url: str,
+    token_keys: TokenKeys,
+    unit_keys: Path,
+    fingerprint_key: Path,
+    verdict_keys: Path,
 ) -> Settings:
     """Settings of a Scan server on a free port."""
     return Settings(
@@ -53,6 +74,7 @@ def scan_settings(
         service_key=token_keys.private / "service-scan-1.pem",
         unit_keys=unit_keys,
         fingerprint_key=fingerprint_key,
+        verdict_keys=verdict_keys,
         factory_address=f"127.0.0.1:{free_port()}",
         anchor_address=f"127.0.0.1:{free_port()}",
         stop_grace_seconds=0.1,

@@ -22,7 +22,7 @@ from voketag.scan.v1 import scan_pb2, scan_pb2_grpc
 def scan_process(scan_settings: Settings, tmp_path: Path) -> Process:
     """Scan as a process of its own, not started yet; `listen` of the settings is where it answers."""
     port = free_port()
-    settings = scan_settings.model_dump() | {"listen": f"127.0.0.1:{port}"}
+    settings = scan_settings.model_dump(exclude_none=True) | {"listen": f"127.0.0.1:{port}", "scans_per_minute": 0}
     return Process(
         name=f"127.0.0.1:{port}",
         command=[sys.executable, "-m", "services.scan"],

@@ -1,8 +1,10 @@
 """Verdicts through the production server: what a consumer is told, and that it is recorded."""
 
+import asyncio
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
+import jwt
 import pytest
 
 from tests.rpc.calls import refusal
@@ -177,6 +179,52 @@ async def test_the_message_is_in_the_readers_language(
 ) -> None:
     batch = await registry.issue()
     assert (await consumer.using(language=header).scan(batch.codes[0])).message == message
+
+
+async def test_a_verdict_can_be_had_signed(consumer: Consumer, registry: Registry) -> None:
+    batch = await registry.issue()
+    assert not (await consumer.scan(batch.codes[0])).signed_verdict
+    answer = await consumer.scan(batch.codes[0], signed=True)
+    keys = jwt.PyJWKSet.from_json((await consumer.jwks()).data.decode())
+    assert [key.key_id for key in keys.keys] == ["verdict-1", "verdict-2"]
+    kid = jwt.get_unverified_header(answer.signed_verdict)["kid"]
+    said = jwt.decode(answer.signed_verdict, keys[kid].key, algorithms=["EdDSA"])
+    assert (said["jti"], said["code"], said["verdict"]) == (answer.verification_id, batch.codes[0], "AUTHENTIC")
+    assert (said["code_genuine"], said["valid"], said["serial"]) == (True, True, "S000000")
+    assert abs(said["iat"] - datetime.now(UTC).timestamp()) < 10
+    head, body, signature = answer.signed_verdict.split(".")
+    with pytest.raises(jwt.InvalidSignatureError):
+        jwt.decode(f"{head}.{body[:-4]}AAAA.{signature}", keys[kid].key, algorithms=["EdDSA"])
+
+
+async def test_the_answer_tells_the_code_apart_from_the_item(consumer: Consumer, registry: Registry) -> None:
+    code = (await registry.issue()).codes[0]
+    await registry.sql("UPDATE factory.units SET state = 3, state_reason = 5")
+    answer = await consumer.scan(code)
+    assert (answer.code_genuine, answer.valid) == (True, False)
+    assert answer.unit.state_reason == scan_pb2.UNIT_STATE_REASON_QUALITY
+    assert answer.advice.startswith("Stop using the item and keep it apart.")
+
+
+async def test_a_sandbox_batch_says_that_it_is_one(consumer: Consumer, registry: Registry) -> None:
+    code = (await registry.issue()).codes[0]
+    await registry.sql("UPDATE factory.batches SET sandbox = true")
+    assert (await consumer.scan(code)).sandbox
+    assert "Trial code" in await consumer.page(code)
+
+
+async def test_a_tenants_thresholds_and_switches_are_obeyed_within_a_second(
+    consumer: Consumer, registry: Registry
+) -> None:
+    code = (await registry.issue()).codes[0]
+    program = consumer.using(user_agent="curl/8.9.1")
+    assert (await program.scan(code)).verdict == scan_pb2.VERDICT_AUTHENTIC
+    await registry.sql("UPDATE factory.tenant_settings SET warning_above = 10, high_risk_above = 20")
+    await asyncio.sleep(1)
+    assert (await program.scan(code)).verdict == scan_pb2.VERDICT_HIGH_RISK
+    await registry.sql("UPDATE factory.tenant_settings SET disabled_factors = '{suspicious_user_agent}'")
+    await asyncio.sleep(1)
+    assert (await program.scan(code)).risk_score == 0
 
 
 async def test_the_server_says_that_it_is_up_and_ready(consumer: Consumer) -> None:

@@ -38,6 +38,7 @@ def batch(message: factory_pb2.Batch) -> models.Batch:
         id=message.batch_id,
         product_id=message.product_id,
         quantity=message.quantity,
+        sandbox=message.sandbox,
         state=_enum(models.BatchState, factory_pb2.BatchState.DESCRIPTOR, message.state),
         issued_count=message.issued_count,
         lot=message.lot,

@@ -74,14 +74,6 @@ class InvalidPageToken(InvalidArgument):
     """A page token that this listing did not give out."""
 
 
-class InvalidCsv(InvalidArgument):
-    """The CSV file has faults; `violations` names them by line and column. Nothing was taken."""
-
-
-class WebhookTargetRefused(InvalidArgument):
-    """The webhook's target is not https, or not public."""
-
-
 class Unauthenticated(VokeTagError):
     """No credentials, or credentials that do not hold."""
 
@@ -144,18 +136,6 @@ class ResourceNotFound(NotFound):
     """The ledger has no such file, or is not so long yet."""
 
 
-class WebhookNotFound(NotFound):
-    """No such webhook endpoint or delivery."""
-
-
-class DeadLetterNotFound(NotFound):
-    """No such dead letter."""
-
-
-class JobNotFound(NotFound):
-    """No such job."""
-
-
 class MethodNotFound(NotFound):
     """The address answers, but serves no such method. Is it the platform's edge?"""
 
@@ -176,10 +156,6 @@ class IdempotencyConflict(AlreadyExists):
 
 class RootConflict(AlreadyExists):
     """The batch was submitted to the chain with another root."""
-
-
-class DuplicateSerial(AlreadyExists):
-    """There are units with these serials; `violations` names them."""
 
 
 class FailedPrecondition(VokeTagError):
@@ -208,14 +184,6 @@ class SigningKeyExhausted(FailedPrecondition):
     """The signing key has no numbers left. Ask the operator for a new one."""
 
 
-class DeadLetterResolved(FailedPrecondition):
-    """The dead letter was replayed or discarded already."""
-
-
-class WrongUnitState(FailedPrecondition):
-    """A unit in the state `metadata["state"]` cannot get the state `metadata["wanted"]`."""
-
-
 class SandboxLimit(FailedPrecondition):
     """More units than a sandbox batch may have."""
 
@@ -232,10 +200,6 @@ class RateLimited(ResourceExhausted):
 
 class RequestTooLarge(ResourceExhausted):
     """The request is larger than allowed."""
-
-
-class FileTooLarge(ResourceExhausted):
-    """The file is larger than one request may carry. Send it as a stream."""
 
 
 class Aborted(VokeTagError):

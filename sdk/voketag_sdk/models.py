@@ -45,6 +45,7 @@ class UnitState(_OpenEnum):
     SUSPENDED = "SUSPENDED"
     RECALLED = "RECALLED"
     BLOCKED = "BLOCKED"
+    SOLD = "SOLD"
 
 
 class UnitStateReason(_OpenEnum):
@@ -119,6 +120,7 @@ class Batch:
     created_at: datetime
     updated_at: datetime
     completed_at: datetime | None
+    sandbox: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,18 +95,6 @@ class InvalidPageToken(InvalidArgument):
         super().__init__("page_token is not one of this listing's; start again without it")
 
 
-class InvalidCsv(InvalidArgument):
-    """A CSV file with faults; violations name them by line and column."""
-
-    reason = "INVALID_CSV"
-
-
-class WebhookTargetRefused(InvalidArgument):
-    """A webhook's target that is not https, or not public."""
-
-    reason = "WEBHOOK_TARGET_REFUSED"
-
-
 class Unauthenticated(VokeTagError):
     """No credentials, or credentials that do not hold."""
 
@@ -229,33 +217,6 @@ class ResourceNotFound(NotFound):
         super().__init__("the log has no such file, or is not so long yet; its checkpoint says how long it is")
 
 
-class WebhookNotFound(NotFound):
-    """No such webhook endpoint or delivery for the tenant."""
-
-    reason = "WEBHOOK_NOT_FOUND"
-
-    def __init__(self) -> None:
-        super().__init__("no such webhook endpoint or delivery")
-
-
-class DeadLetterNotFound(NotFound):
-    """No such dead letter for the tenant."""
-
-    reason = "DEAD_LETTER_NOT_FOUND"
-
-    def __init__(self) -> None:
-        super().__init__("no such dead letter")
-
-
-class JobNotFound(NotFound):
-    """No such job for the tenant."""
-
-    reason = "JOB_NOT_FOUND"
-
-    def __init__(self) -> None:
-        super().__init__("no such job")
-
-
 class AlreadyExists(VokeTagError):
     """What should be made exists, and is not the same."""
 
@@ -290,12 +251,6 @@ class RootConflict(AlreadyExists):
 
     def __init__(self) -> None:
         super().__init__("the batch was submitted with another root or size; a batch has one root for ever")
-
-
-class DuplicateSerial(AlreadyExists):
-    """The tenant has units with these serials."""
-
-    reason = "DUPLICATE_SERIAL"
 
 
 class FailedPrecondition(VokeTagError):
@@ -346,24 +301,6 @@ class SigningKeyExhausted(FailedPrecondition):
     reason = "SIGNING_KEY_EXHAUSTED"
 
 
-class DeadLetterResolved(FailedPrecondition):
-    """The dead letter was replayed or discarded already."""
-
-    reason = "DEAD_LETTER_RESOLVED"
-
-    def __init__(self, resolution: str) -> None:
-        super().__init__(f"the dead letter was {resolution} already", metadata={"resolution": resolution})
-
-
-class WrongUnitState(FailedPrecondition):
-    """A unit in this state may not get that one."""
-
-    reason = "UNIT_STATE"
-
-    def __init__(self, state: str, wanted: str) -> None:
-        super().__init__(f"a unit that is {state} cannot become {wanted}", metadata={"state": state, "wanted": wanted})
-
-
 class SandboxLimit(FailedPrecondition):
     """More units than a sandbox batch may have."""
 
@@ -383,12 +320,6 @@ class RateLimited(ResourceExhausted):
     """Too many calls."""
 
     reason = "RATE_LIMITED"
-
-
-class FileTooLarge(ResourceExhausted):
-    """A file larger than allowed here."""
-
-    reason = "FILE_TOO_LARGE"
 
 
 class ConcurrentUpdate(VokeTagError):

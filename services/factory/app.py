@@ -19,7 +19,9 @@ from services.factory.operations.batches import QUEUE_NAME, Batches
 from services.factory.operations.key_check import KeyCheck
 from services.factory.operations.products import Products
 from services.factory.operations.proofs import Proofs
+from services.factory.operations.settings import Settings as TenantSettings
 from services.factory.operations.signing_keys import ensure_signing_keys
+from services.factory.operations.unit_events import UnitEvents
 from services.factory.operations.units import Units
 from services.factory.operations.watching import BatchWatch
 from services.factory.servicer import FactoryServicer
@@ -50,6 +52,8 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
             units=Units(database=database, keys=keys, hot_state=hot_state),
             api_keys=ApiKeys(database=database, clock=clock),
             proofs=Proofs(database=database, keys=keys),
+            settings=TenantSettings(database=database, clock=clock, hot_state=hot_state),
+            unit_events=UnitEvents(database=database),
         )
         server = Server(
             settings=settings,

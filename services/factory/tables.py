@@ -44,9 +44,7 @@ tenant_settings = Table(
     Column("high_risk_above", SmallInteger, nullable=False, server_default=text("70")),
     Column("disabled_factors", ARRAY(Text), nullable=False, server_default="{}"),
     Column("languages", ARRAY(Text), nullable=False, server_default="{}"),
-    Column("default_tag_type", SmallInteger, nullable=False, server_default=text("1")),
     Column("sandbox", Boolean, nullable=False, server_default=text("false")),
-    Column("default_webhook_events", ARRAY(Text), nullable=False, server_default="{}"),
     Column("updated_at", _Time, nullable=False),
     Column("updated_by", Text, nullable=False),
     CheckConstraint(

@@ -18,7 +18,7 @@ from services.scan.operations.ledger import Consistency, LogFile
 from services.scan.page import advice_of
 from services.scan.watched_files import PartHealth
 from voketag.anchor.v1 import anchor_pb2
-from voketag.factory.v1 import factory_pb2, scans_pb2
+from voketag.factory.v1 import factory_pb2, unit_events_pb2
 from voketag.scan.v1 import ledger_pb2, scan_pb2
 from voketag_kernel.receipts import AnchorProof, Receipt
 
@@ -153,13 +153,13 @@ def receipt(made: Receipt) -> httpbody_pb2.HttpBody:
     return httpbody_pb2.HttpBody(content_type="application/json", data=made.to_json().encode())
 
 
-def note_unit_events(notices: Sequence[Notice]) -> scans_pb2.NoteUnitEventsRequest:
+def note_unit_events(notices: Sequence[Notice]) -> unit_events_pb2.NoteUnitEventsRequest:
     """Return notices as Factory takes them."""
-    return scans_pb2.NoteUnitEventsRequest(
+    return unit_events_pb2.NoteUnitEventsRequest(
         events=[
-            scans_pb2.UnitEvent(
+            unit_events_pb2.UnitEvent(
                 event_id=str(notice.notice_id),
-                kind=scans_pb2.UnitEventKind.ValueType(notice.kind.value),
+                kind=unit_events_pb2.UnitEventKind.ValueType(notice.kind.value),
                 tenant_id=str(notice.tenant_id),
                 unit_id=notice.unit_id,
                 batch_id=str(notice.batch_id),

@@ -6,7 +6,7 @@ A scan whose month has none makes it (see `storage/events.py`); this keeps it fr
 from datetime import date, timedelta
 
 from services.common.clock import Clock
-from services.scan.storage import events, reports
+from services.scan.storage import events, ledger, reports
 from services.scan.storage.connection import HeldConnection
 
 MONTHS_AHEAD = 2
@@ -21,6 +21,11 @@ async def ensure_partitions(*, connection: HeldConnection, clock: Clock) -> None
 async def forget_reports(*, connection: HeldConnection, clock: Clock, kept: timedelta) -> None:
     """Delete consumers' reports that are older than `kept`; Unavailable when the database is away."""
     await reports.forget_before(connection, clock.now() - kept)
+
+
+async def forget_checkpoints(*, connection: HeldConnection, clock: Clock, kept: timedelta) -> None:
+    """Delete checkpoints that are older than `kept`, but for the newest and the anchored ones."""
+    await ledger.forget_checkpoints_before(connection, clock.now() - kept)
 
 
 def months_from(day: date, ahead: int) -> list[date]:

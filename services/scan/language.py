@@ -1,5 +1,6 @@
 """Which of our languages a person reads (RFC 9110, section 12.5.4)."""
 
+from collections.abc import Sequence
 from enum import Enum
 from functools import lru_cache
 
@@ -26,6 +27,11 @@ def language_of(accept_language: str) -> Language:
         if language is not None and quality > best_quality:
             best, best_quality = language, quality
     return best
+
+
+def offered(language: Language, languages: Sequence[str]) -> Language:
+    """Return a reader's language if a tenant offers it, else the first that the tenant does; none means all."""
+    return language if not languages or language.value in languages else Language(languages[0])
 
 
 def _quality(parameter: str) -> float:

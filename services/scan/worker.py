@@ -13,7 +13,7 @@ from services.common.process import run
 from services.common.queue import Periodic, run_worker
 from services.common.rpc.channels import channel
 from services.common.tokens import ServiceTokens, TokenSigner
-from services.scan.jobs import ensure_partitions, forget_reports
+from services.scan.jobs import ensure_partitions, forget_checkpoints, forget_reports
 from services.scan.ledger_key import LedgerKey
 from services.scan.operations.notices import Notices
 from services.scan.operations.sequencing import Sequencer
@@ -52,6 +52,16 @@ async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
                 _upkeep("keep_partitions", partial(ensure_partitions, connection=connection, clock=clock), seconds=60),
                 _upkeep("forget_reports", partial(forget_reports, connection=connection, clock=clock, kept=kept), 60),
                 _upkeep("forget_notices", notices.forget, seconds=60),
+                _upkeep(
+                    "forget_checkpoints",
+                    partial(
+                        forget_checkpoints,
+                        connection=connection,
+                        clock=clock,
+                        kept=timedelta(hours=settings.checkpoint_retention_hours),
+                    ),
+                    seconds=60,
+                ),
                 _upkeep("deliver_notices", notices.deliver, seconds=2),
             ],
             max_jobs=4,

@@ -56,6 +56,7 @@ def batch(found: Batch) -> factory_pb2.Batch:
         batch_id=str(found.batch_id),
         product_id=str(found.product_id),
         quantity=found.quantity,
+        sandbox=found.sandbox,
         state=factory_pb2.BatchState.ValueType(found.state.value),
         issued_count=found.issued_count,
         lot=found.lot,

@@ -116,6 +116,7 @@ class Batch:
     created_at: datetime
     updated_at: datetime
     completed_at: datetime | None
+    sandbox: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ class UnitState(IntEnum):
     SUSPENDED = 2
     RECALLED = 3
     BLOCKED = 4
+    SOLD = 5
 
 
 class UnitStateReason(IntEnum):

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from services.common.database import Database, Transaction
-from services.common.errors import RootConflict, WrongBatchState
+from services.common.errors import RootConflict, SandboxLimit, WrongBatchState
 from services.common.ids import uuid7
 from services.common.queue import Queue
 from services.factory.model.batches import (
@@ -16,9 +16,11 @@ from services.factory.model.batches import (
     BatchState,
 )
 from services.factory.model.page import Page
+from services.factory.model.settings import SANDBOX_QUANTITY
 from services.factory.operations import outbox
 from services.factory.operations.anchoring import settle
 from services.factory.storage import batches as storage
+from services.factory.storage import settings
 
 QUEUE_NAME = "voketag:factory"
 """The queue that the server nudges and the worker listens to."""
@@ -37,11 +39,16 @@ class Batches:
     async def create(self, tx: Transaction, tenant_id: UUID, order: BatchOrder) -> Batch:
         """Order a batch: its row, its range of numbers and its event are one transaction.
 
-        Raises ProductNotFound, ProductArchived, SigningKeyExhausted.
+        Raises ProductNotFound, ProductArchived, SandboxLimit, SigningKeyExhausted.
         """
         await storage.hold_orderable_product(tx, tenant_id, order.product_id)
+        chosen = await settings.read(tx, tenant_id)
+        if chosen.sandbox and order.quantity > SANDBOX_QUANTITY:
+            raise SandboxLimit(SANDBOX_QUANTITY)
         taken = await storage.allocate_range(tx, key_id=self._signing_key_id, count=order.quantity)
-        batch = await storage.add(tx, batch_id=uuid7(), tenant_id=tenant_id, order=order, taken=taken)
+        batch = await storage.add(
+            tx, batch_id=uuid7(), tenant_id=tenant_id, order=order, taken=taken, sandbox=chosen.sandbox
+        )
         await self._note(tx, batch, "batch.created")
         return batch
 

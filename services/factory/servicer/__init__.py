@@ -5,17 +5,22 @@ from services.factory.operations.api_keys import ApiKeys
 from services.factory.operations.batches import Batches
 from services.factory.operations.products import Products
 from services.factory.operations.proofs import Proofs
+from services.factory.operations.settings import Settings
+from services.factory.operations.unit_events import UnitEvents
 from services.factory.operations.units import Units
 from services.factory.operations.watching import BatchWatch
 from services.factory.servicer.api_keys import ApiKeyMethods
 from services.factory.servicer.batches import BatchMethods
-from services.factory.servicer.pending import Pending
 from services.factory.servicer.products import ProductMethods
 from services.factory.servicer.proofs import ProofMethods
+from services.factory.servicer.settings import SettingsMethods
+from services.factory.servicer.unit_events import UnitEventMethods
 from services.factory.servicer.units import UnitMethods
 
 
-class FactoryServicer(ProductMethods, BatchMethods, UnitMethods, ApiKeyMethods, ProofMethods, Pending):
+class FactoryServicer(
+    ProductMethods, BatchMethods, UnitMethods, ApiKeyMethods, ProofMethods, SettingsMethods, UnitEventMethods
+):
     """All of the contract's methods. Each topic's class names the use cases that it needs."""
 
     def __init__(
@@ -28,6 +33,8 @@ class FactoryServicer(ProductMethods, BatchMethods, UnitMethods, ApiKeyMethods, 
         units: Units,
         api_keys: ApiKeys,
         proofs: Proofs,
+        settings: Settings,
+        unit_events: UnitEvents,
     ) -> None:
         self._writes = writes
         self._products = products
@@ -36,3 +43,5 @@ class FactoryServicer(ProductMethods, BatchMethods, UnitMethods, ApiKeyMethods, 
         self._units = units
         self._api_keys = api_keys
         self._proofs = proofs
+        self._settings = settings
+        self._unit_events = unit_events

@@ -63,7 +63,9 @@ async def allocate_range(tx: Transaction, *, key_id: int, count: int) -> UnitRan
     return taken
 
 
-async def add(tx: Transaction, *, batch_id: UUID, tenant_id: UUID, order: BatchOrder, taken: UnitRange) -> Batch:
+async def add(
+    tx: Transaction, *, batch_id: UUID, tenant_id: UUID, order: BatchOrder, taken: UnitRange, sandbox: bool
+) -> Batch:
     """Store an order as a PENDING batch that is due at once."""
     row = {
         "batch_id": batch_id,
@@ -77,6 +79,7 @@ async def add(tx: Transaction, *, batch_id: UUID, tenant_id: UUID, order: BatchO
         "manufactured_at": order.manufactured_at,
         "expires_at": order.expires_at,
         "metadata": dict(order.metadata),
+        "sandbox": sandbox,
         "due_at": func.now(),
         "created_at": func.now(),
         "updated_at": func.now(),
@@ -136,6 +139,18 @@ async def change_state(tx: Transaction, batch_id: UUID, state: BatchState, *, er
     )
 
 
+async def complete_sandbox(tx: Transaction, batch_id: UUID) -> Batch:
+    """Complete a held batch of a sandbox, whose root goes to no chain."""
+    return await _change(
+        tx,
+        batch_id,
+        state=BatchState.COMPLETED.name,
+        lease_token=null(),
+        lease_until=null(),
+        completed_at=func.coalesce(batches.c.completed_at, func.now()),
+    )
+
+
 async def complete(tx: Transaction, batch_id: UUID, anchor: BatchAnchor) -> Batch:
     """Record the transaction that carries a held batch's root. Completed once, at the first confirmation."""
     return await _change(
@@ -188,6 +203,7 @@ def to_batch(row: Row[Any]) -> Batch:
         created_at=row.created_at,
         updated_at=row.updated_at,
         completed_at=row.completed_at,
+        sandbox=row.sandbox,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from services.common.database import Transaction
 from services.factory.model.events import Event
@@ -21,6 +22,22 @@ async def add(tx: Transaction, event: Event) -> None:
         "created_at": func.now(),
     }
     await tx.connection.execute(insert(outbox).values(row))
+
+
+async def add_new(tx: Transaction, events: Sequence[Event]) -> None:
+    """Keep events that came from elsewhere; those that came before stay as they are."""
+    rows = [
+        {
+            "event_id": event.event_id,
+            "tenant_id": event.tenant_id,
+            "topic": event.topic,
+            "subject": event.subject,
+            "payload": dict(event.payload),
+            "created_at": func.now(),
+        }
+        for event in events
+    ]
+    await tx.connection.execute(upsert(outbox).values(rows).on_conflict_do_nothing(index_elements=["event_id"]))
 
 
 async def take_waiting(tx: Transaction, limit: int) -> list[Event]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from services.common.errors import InvalidArgument, MalformedCode, RateLimited, ScanNotFound, UnknownCode, VokeTagError
 from services.common.logs import get_logger
-from services.scan.language import Language
+from services.scan.language import Language, offered
 from services.scan.model import Device
 from services.scan.operations.reports import Reports
 from services.scan.operations.scans import Scans
@@ -37,7 +37,8 @@ class Pages:
     async def open(self, code: str, device: Device, language: Language, told: MutableMapping[str, str]) -> str:
         """Return the page for a code: a person holding an item gets a page, never an error text."""
         try:
-            return render_scan(await self._scans.scan(code, device, told), code, language)
+            scan = await self._scans.scan(code, device, told)
+            return render_scan(scan, code, offered(language, scan.facts.policy.languages))
         except VokeTagError as error:
             return _problem(error, language)
 

@@ -32,10 +32,6 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INVALID_ARGUMENT 400: a Merkle proof or receipt is not well formed."""
     ERROR_REASON_INVALID_PAGE_TOKEN: _ErrorReason.ValueType  # 4
     """INVALID_ARGUMENT 400: the page token is not one of this listing's. Start again without it."""
-    ERROR_REASON_INVALID_CSV: _ErrorReason.ValueType  # 5
-    """INVALID_ARGUMENT 400: the CSV file has faults; the violations name them by line and column. Nothing was taken."""
-    ERROR_REASON_WEBHOOK_TARGET_REFUSED: _ErrorReason.ValueType  # 6
-    """INVALID_ARGUMENT 400: a webhook's target is refused: not https, or an address that is not public."""
     ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 10
     """UNAUTHENTICATED 401: no credentials, or credentials that do not hold. Sign in again or check the key."""
     ERROR_REASON_WRONG_CREDENTIALS: _ErrorReason.ValueType  # 11
@@ -60,16 +56,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND 404: no such path or method."""
     ERROR_REASON_ENTRY_NOT_FOUND: _ErrorReason.ValueType  # 28
     """NOT_FOUND 404: no scan of that id is in the ledger; one of the last two seconds may not be in it yet."""
-    ERROR_REASON_WEBHOOK_NOT_FOUND: _ErrorReason.ValueType  # 29
-    """NOT_FOUND 404: no such webhook endpoint or delivery for this tenant."""
     ERROR_REASON_DUPLICATE_SKU: _ErrorReason.ValueType  # 30
     """ALREADY_EXISTS 409: another product of the tenant has this SKU."""
     ERROR_REASON_IDEMPOTENCY_CONFLICT: _ErrorReason.ValueType  # 31
     """ALREADY_EXISTS 409: the request_id was used for a different request. Make a new one."""
     ERROR_REASON_ROOT_CONFLICT: _ErrorReason.ValueType  # 32
     """ALREADY_EXISTS 409: the batch was submitted with another root or size."""
-    ERROR_REASON_DUPLICATE_SERIAL: _ErrorReason.ValueType  # 33
-    """ALREADY_EXISTS 409: the tenant has units with these serials; the violations name them."""
     ERROR_REASON_PRODUCT_ARCHIVED: _ErrorReason.ValueType  # 40
     """FAILED_PRECONDITION 400: the product is archived and takes no new batches."""
     ERROR_REASON_BATCH_STATE: _ErrorReason.ValueType  # 41
@@ -80,18 +72,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION 400: the receipt is not ready: the batch's root is not in its tree yet. Ask again later."""
     ERROR_REASON_SIGNING_KEY_EXHAUSTED: _ErrorReason.ValueType  # 44
     """FAILED_PRECONDITION 400: the signing key has no numbers left, or is not one of this installation's."""
-    ERROR_REASON_DEAD_LETTER_RESOLVED: _ErrorReason.ValueType  # 45
-    """FAILED_PRECONDITION 400: the dead letter was replayed or discarded already."""
-    ERROR_REASON_UNIT_STATE: _ErrorReason.ValueType  # 46
-    """FAILED_PRECONDITION 400: a unit in this state may not get that one; metadata names both."""
     ERROR_REASON_SANDBOX_LIMIT: _ErrorReason.ValueType  # 47
     """FAILED_PRECONDITION 400: the tenant is in sandbox mode, where batches have at most 1,000 units."""
     ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 50
     """RESOURCE_EXHAUSTED 429: too many calls; RetryInfo says when to come back."""
     ERROR_REASON_REQUEST_TOO_LARGE: _ErrorReason.ValueType  # 51
     """RESOURCE_EXHAUSTED 413: the request is larger than allowed."""
-    ERROR_REASON_FILE_TOO_LARGE: _ErrorReason.ValueType  # 53
-    """RESOURCE_EXHAUSTED 413: the file is larger than allowed here; send it by ImportUnits."""
     ERROR_REASON_CONCURRENT_UPDATE: _ErrorReason.ValueType  # 52
     """ABORTED 409: two calls changed the same thing at once, and this one lost. Try again after RetryInfo."""
     ERROR_REASON_UNAVAILABLE: _ErrorReason.ValueType  # 60
@@ -104,10 +90,6 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNIMPLEMENTED 501: the server has no such method."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 64
     """INTERNAL 500: a fault of ours. The request id finds it in the logs."""
-    ERROR_REASON_DEAD_LETTER_NOT_FOUND: _ErrorReason.ValueType  # 70
-    """NOT_FOUND 404: no such dead letter for this tenant."""
-    ERROR_REASON_JOB_NOT_FOUND: _ErrorReason.ValueType  # 71
-    """NOT_FOUND 404: no such job for this tenant."""
     ERROR_REASON_SCAN_NOT_FOUND: _ErrorReason.ValueType  # 72
     """NOT_FOUND 404: no such scan."""
     ERROR_REASON_RESOURCE_NOT_FOUND: _ErrorReason.ValueType  # 73
@@ -128,10 +110,6 @@ ERROR_REASON_MALFORMED_PROOF: ErrorReason.ValueType  # 3
 """INVALID_ARGUMENT 400: a Merkle proof or receipt is not well formed."""
 ERROR_REASON_INVALID_PAGE_TOKEN: ErrorReason.ValueType  # 4
 """INVALID_ARGUMENT 400: the page token is not one of this listing's. Start again without it."""
-ERROR_REASON_INVALID_CSV: ErrorReason.ValueType  # 5
-"""INVALID_ARGUMENT 400: the CSV file has faults; the violations name them by line and column. Nothing was taken."""
-ERROR_REASON_WEBHOOK_TARGET_REFUSED: ErrorReason.ValueType  # 6
-"""INVALID_ARGUMENT 400: a webhook's target is refused: not https, or an address that is not public."""
 ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 10
 """UNAUTHENTICATED 401: no credentials, or credentials that do not hold. Sign in again or check the key."""
 ERROR_REASON_WRONG_CREDENTIALS: ErrorReason.ValueType  # 11
@@ -156,16 +134,12 @@ ERROR_REASON_METHOD_NOT_FOUND: ErrorReason.ValueType  # 27
 """NOT_FOUND 404: no such path or method."""
 ERROR_REASON_ENTRY_NOT_FOUND: ErrorReason.ValueType  # 28
 """NOT_FOUND 404: no scan of that id is in the ledger; one of the last two seconds may not be in it yet."""
-ERROR_REASON_WEBHOOK_NOT_FOUND: ErrorReason.ValueType  # 29
-"""NOT_FOUND 404: no such webhook endpoint or delivery for this tenant."""
 ERROR_REASON_DUPLICATE_SKU: ErrorReason.ValueType  # 30
 """ALREADY_EXISTS 409: another product of the tenant has this SKU."""
 ERROR_REASON_IDEMPOTENCY_CONFLICT: ErrorReason.ValueType  # 31
 """ALREADY_EXISTS 409: the request_id was used for a different request. Make a new one."""
 ERROR_REASON_ROOT_CONFLICT: ErrorReason.ValueType  # 32
 """ALREADY_EXISTS 409: the batch was submitted with another root or size."""
-ERROR_REASON_DUPLICATE_SERIAL: ErrorReason.ValueType  # 33
-"""ALREADY_EXISTS 409: the tenant has units with these serials; the violations name them."""
 ERROR_REASON_PRODUCT_ARCHIVED: ErrorReason.ValueType  # 40
 """FAILED_PRECONDITION 400: the product is archived and takes no new batches."""
 ERROR_REASON_BATCH_STATE: ErrorReason.ValueType  # 41
@@ -176,18 +150,12 @@ ERROR_REASON_RECEIPT_NOT_READY: ErrorReason.ValueType  # 43
 """FAILED_PRECONDITION 400: the receipt is not ready: the batch's root is not in its tree yet. Ask again later."""
 ERROR_REASON_SIGNING_KEY_EXHAUSTED: ErrorReason.ValueType  # 44
 """FAILED_PRECONDITION 400: the signing key has no numbers left, or is not one of this installation's."""
-ERROR_REASON_DEAD_LETTER_RESOLVED: ErrorReason.ValueType  # 45
-"""FAILED_PRECONDITION 400: the dead letter was replayed or discarded already."""
-ERROR_REASON_UNIT_STATE: ErrorReason.ValueType  # 46
-"""FAILED_PRECONDITION 400: a unit in this state may not get that one; metadata names both."""
 ERROR_REASON_SANDBOX_LIMIT: ErrorReason.ValueType  # 47
 """FAILED_PRECONDITION 400: the tenant is in sandbox mode, where batches have at most 1,000 units."""
 ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 50
 """RESOURCE_EXHAUSTED 429: too many calls; RetryInfo says when to come back."""
 ERROR_REASON_REQUEST_TOO_LARGE: ErrorReason.ValueType  # 51
 """RESOURCE_EXHAUSTED 413: the request is larger than allowed."""
-ERROR_REASON_FILE_TOO_LARGE: ErrorReason.ValueType  # 53
-"""RESOURCE_EXHAUSTED 413: the file is larger than allowed here; send it by ImportUnits."""
 ERROR_REASON_CONCURRENT_UPDATE: ErrorReason.ValueType  # 52
 """ABORTED 409: two calls changed the same thing at once, and this one lost. Try again after RetryInfo."""
 ERROR_REASON_UNAVAILABLE: ErrorReason.ValueType  # 60
@@ -200,10 +168,6 @@ ERROR_REASON_UNIMPLEMENTED: ErrorReason.ValueType  # 63
 """UNIMPLEMENTED 501: the server has no such method."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 64
 """INTERNAL 500: a fault of ours. The request id finds it in the logs."""
-ERROR_REASON_DEAD_LETTER_NOT_FOUND: ErrorReason.ValueType  # 70
-"""NOT_FOUND 404: no such dead letter for this tenant."""
-ERROR_REASON_JOB_NOT_FOUND: ErrorReason.ValueType  # 71
-"""NOT_FOUND 404: no such job for this tenant."""
 ERROR_REASON_SCAN_NOT_FOUND: ErrorReason.ValueType  # 72
 """NOT_FOUND 404: no such scan."""
 ERROR_REASON_RESOURCE_NOT_FOUND: ErrorReason.ValueType  # 73

@@ -4,14 +4,12 @@ isort:skip_file
 Factory: what a partner's ERP registers and takes away."""
 
 from collections import abc as _abc
-from google.api import httpbody_pb2 as _httpbody_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
-from voketag.factory.v1 import settings_pb2 as _settings_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -66,34 +64,6 @@ BATCH_STATE_ANCHOR_FAILED: BatchState.ValueType  # 6
 BATCH_STATE_CANCELLED: BatchState.ValueType  # 7
 """Cancelled; its codes are void. Final."""
 Global___BatchState: _TypeAlias = BatchState  # noqa: Y015
-
-class _BatchPriority:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _BatchPriorityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BatchPriority.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    BATCH_PRIORITY_UNSPECIFIED: _BatchPriority.ValueType  # 0
-    """NORMAL."""
-    BATCH_PRIORITY_LOW: _BatchPriority.ValueType  # 1
-    """After the others."""
-    BATCH_PRIORITY_NORMAL: _BatchPriority.ValueType  # 2
-    """In order of arrival."""
-    BATCH_PRIORITY_HIGH: _BatchPriority.ValueType  # 3
-    """Before the others."""
-
-class BatchPriority(_BatchPriority, metaclass=_BatchPriorityEnumTypeWrapper):
-    """How soon a batch is issued, among the tenant's own. Between tenants turns are taken."""
-
-BATCH_PRIORITY_UNSPECIFIED: BatchPriority.ValueType  # 0
-"""NORMAL."""
-BATCH_PRIORITY_LOW: BatchPriority.ValueType  # 1
-"""After the others."""
-BATCH_PRIORITY_NORMAL: BatchPriority.ValueType  # 2
-"""In order of arrival."""
-BATCH_PRIORITY_HIGH: BatchPriority.ValueType  # 3
-"""Before the others."""
-Global___BatchPriority: _TypeAlias = BatchPriority  # noqa: Y015
 
 class _UnitState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -174,38 +144,6 @@ UNIT_STATE_REASON_COUNTERFEIT: UnitStateReason.ValueType  # 6
 UNIT_STATE_REASON_OTHER: UnitStateReason.ValueType  # 7
 """Anything else."""
 Global___UnitStateReason: _TypeAlias = UnitStateReason  # noqa: Y015
-
-class _JobState:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _JobStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobState.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    JOB_STATE_UNSPECIFIED: _JobState.ValueType  # 0
-    """Never sent."""
-    JOB_STATE_PENDING: _JobState.ValueType  # 1
-    """Waits for a worker."""
-    JOB_STATE_RUNNING: _JobState.ValueType  # 2
-    """Under way."""
-    JOB_STATE_DONE: _JobState.ValueType  # 3
-    """Done; `missing` serials, if any, were not found."""
-    JOB_STATE_FAILED: _JobState.ValueType  # 4
-    """Given up; `error` says why, and a dead letter keeps it."""
-
-class JobState(_JobState, metaclass=_JobStateEnumTypeWrapper):
-    """The life of a job."""
-
-JOB_STATE_UNSPECIFIED: JobState.ValueType  # 0
-"""Never sent."""
-JOB_STATE_PENDING: JobState.ValueType  # 1
-"""Waits for a worker."""
-JOB_STATE_RUNNING: JobState.ValueType  # 2
-"""Under way."""
-JOB_STATE_DONE: JobState.ValueType  # 3
-"""Done; `missing` serials, if any, were not found."""
-JOB_STATE_FAILED: JobState.ValueType  # 4
-"""Given up; `error` says why, and a dead letter keeps it."""
-Global___JobState: _TypeAlias = JobState  # noqa: Y015
 
 @_typing.final
 class Product(_message.Message):
@@ -410,42 +348,22 @@ class ListProductsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     INCLUDE_ARCHIVED_FIELD_NUMBER: _builtins.int
-    SKU_FIELD_NUMBER: _builtins.int
-    GTIN_FIELD_NUMBER: _builtins.int
-    CATEGORY_FIELD_NUMBER: _builtins.int
-    NAME_PREFIX_FIELD_NUMBER: _builtins.int
-    ORDER_BY_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Rows on the page: 0 means 50; more than 1000 means 1000."""
     page_token: _builtins.str
     """From the previous page."""
     include_archived: _builtins.bool
     """Also list archived products."""
-    sku: _builtins.str
-    """Only the product with this SKU."""
-    gtin: _builtins.str
-    """Only products with this GTIN, in any of its lengths."""
-    category: _builtins.str
-    """Only products of this category."""
-    name_prefix: _builtins.str
-    """Only products whose name begins so, whatever the case."""
-    order_by: _builtins.str
-    """`created_at desc` (the default), `created_at`, `name`, `name desc`, `sku` or `sku desc`."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         include_archived: _builtins.bool = ...,
-        sku: _builtins.str = ...,
-        gtin: _builtins.str = ...,
-        category: _builtins.str = ...,
-        name_prefix: _builtins.str = ...,
-        order_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "gtin", b"gtin", "include_archived", b"include_archived", "name_prefix", b"name_prefix", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "sku", b"sku"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["include_archived", b"include_archived", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -654,12 +572,7 @@ class Batch(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     COMPLETED_AT_FIELD_NUMBER: _builtins.int
-    PAUSED_FIELD_NUMBER: _builtins.int
-    ESTIMATED_COMPLETION_AT_FIELD_NUMBER: _builtins.int
     SANDBOX_FIELD_NUMBER: _builtins.int
-    TREE_SIZE_FIELD_NUMBER: _builtins.int
-    ANCHORS_FIELD_NUMBER: _builtins.int
-    TAG_TYPE_FIELD_NUMBER: _builtins.int
     batch_id: _builtins.str
     """UUID (version 7)."""
     product_id: _builtins.str
@@ -680,14 +593,8 @@ class Batch(_message.Message):
     """Root of the units' RFC 6962 tree, 64 hex digits; empty until all units are written."""
     error: _builtins.str
     """Why it stopped, for FAILED and ANCHOR_FAILED."""
-    paused: _builtins.bool
-    """Issuing is paused (PauseBatch)."""
     sandbox: _builtins.bool
-    """A trial: made while the tenant was in sandbox mode, never anchored on a production chain."""
-    tree_size: _builtins.int
-    """Leaves under merkle_root: quantity, or for a batch cancelled while it was issued, the units that were written."""
-    tag_type: _settings_pb2.TagType.ValueType
-    """What its codes go on."""
+    """A trial: ordered while the tenant was in sandbox mode. COMPLETED once it is issued; its root goes to no chain."""
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The tenant's own data."""
@@ -708,14 +615,6 @@ class Batch(_message.Message):
     def completed_at(self) -> _timestamp_pb2.Timestamp:
         """When it was completed."""
 
-    @_builtins.property
-    def estimated_completion_at(self) -> _timestamp_pb2.Timestamp:
-        """When issuing will be done at the rate measured lately; absent when nothing is being issued."""
-
-    @_builtins.property
-    def anchors(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchAnchor]:
-        """Every chain that carries the root, where there are several; `anchor` is the first of them."""
-
     def __init__(
         self,
         *,
@@ -734,16 +633,11 @@ class Batch(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         completed_at: _timestamp_pb2.Timestamp | None = ...,
-        paused: _builtins.bool = ...,
-        estimated_completion_at: _timestamp_pb2.Timestamp | None = ...,
         sandbox: _builtins.bool = ...,
-        tree_size: _builtins.int = ...,
-        anchors: _abc.Iterable[Global___BatchAnchor] | None = ...,
-        tag_type: _settings_pb2.TagType.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "completed_at", b"completed_at", "created_at", b"created_at", "estimated_completion_at", b"estimated_completion_at", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "completed_at", b"completed_at", "created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "anchors", b"anchors", "batch_id", b"batch_id", "completed_at", b"completed_at", "created_at", b"created_at", "error", b"error", "estimated_completion_at", b"estimated_completion_at", "expires_at", b"expires_at", "issued_count", b"issued_count", "lot", b"lot", "manufactured_at", b"manufactured_at", "merkle_root", b"merkle_root", "metadata", b"metadata", "paused", b"paused", "product_id", b"product_id", "quantity", b"quantity", "sandbox", b"sandbox", "state", b"state", "tag_type", b"tag_type", "tree_size", b"tree_size", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "batch_id", b"batch_id", "completed_at", b"completed_at", "created_at", b"created_at", "error", b"error", "expires_at", b"expires_at", "issued_count", b"issued_count", "lot", b"lot", "manufactured_at", b"manufactured_at", "merkle_root", b"merkle_root", "metadata", b"metadata", "product_id", b"product_id", "quantity", b"quantity", "sandbox", b"sandbox", "state", b"state", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -758,26 +652,22 @@ class BatchAnchor(_message.Message):
     TX_HASH_FIELD_NUMBER: _builtins.int
     BLOCK_NUMBER_FIELD_NUMBER: _builtins.int
     CHAIN_ID_FIELD_NUMBER: _builtins.int
-    CHAIN_FIELD_NUMBER: _builtins.int
     tx_hash: _builtins.str
     """Transaction hash, `0x` and 64 hex digits."""
     block_number: _builtins.int
     """Number of its block."""
     chain_id: _builtins.int
     """EIP-155 chain id."""
-    chain: _builtins.str
-    """The platform's name for the chain."""
     def __init__(
         self,
         *,
         tx_hash: _builtins.str = ...,
         block_number: _builtins.int = ...,
         chain_id: _builtins.int = ...,
-        chain: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_number", b"block_number", "chain", b"chain", "chain_id", b"chain_id", "tx_hash", b"tx_hash"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_number", b"block_number", "chain_id", b"chain_id", "tx_hash", b"tx_hash"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -816,9 +706,6 @@ class CreateBatchRequest(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    PRIORITY_FIELD_NUMBER: _builtins.int
-    TAG_TYPE_FIELD_NUMBER: _builtins.int
-    CHAINS_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
     """UUID of the product."""
     quantity: _builtins.int
@@ -831,17 +718,9 @@ class CreateBatchRequest(_message.Message):
     """Last day of use, `YYYY-MM-DD`, not before manufactured_at."""
     request_id: _builtins.str
     """Idempotency key, a UUID."""
-    priority: Global___BatchPriority.ValueType
-    """How soon, among the tenant's own batches."""
-    tag_type: _settings_pb2.TagType.ValueType
-    """What its codes go on; unspecified means the tenant's default."""
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The tenant's own data."""
-
-    @_builtins.property
-    def chains(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of the chains to anchor on; empty means the platform's default."""
 
     def __init__(
         self,
@@ -853,13 +732,10 @@ class CreateBatchRequest(_message.Message):
         expires_at: _builtins.str = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         request_id: _builtins.str = ...,
-        priority: Global___BatchPriority.ValueType = ...,
-        tag_type: _settings_pb2.TagType.ValueType = ...,
-        chains: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chains", b"chains", "expires_at", b"expires_at", "lot", b"lot", "manufactured_at", b"manufactured_at", "metadata", b"metadata", "priority", b"priority", "product_id", b"product_id", "quantity", b"quantity", "request_id", b"request_id", "tag_type", b"tag_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "lot", b"lot", "manufactured_at", b"manufactured_at", "metadata", b"metadata", "product_id", b"product_id", "quantity", b"quantity", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -897,10 +773,6 @@ class ListBatchesRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     PRODUCT_ID_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
-    LOT_FIELD_NUMBER: _builtins.int
-    CREATED_FROM_FIELD_NUMBER: _builtins.int
-    CREATED_TO_FIELD_NUMBER: _builtins.int
-    ORDER_BY_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Rows on the page: 0 means 50; more than 1000 means 1000."""
     page_token: _builtins.str
@@ -909,18 +781,6 @@ class ListBatchesRequest(_message.Message):
     """Only batches of this product, a UUID; empty means all."""
     state: Global___BatchState.ValueType
     """Only batches in this state; unspecified means all."""
-    lot: _builtins.str
-    """Only batches of this lot."""
-    order_by: _builtins.str
-    """`created_at desc` (the default) or `created_at`."""
-    @_builtins.property
-    def created_from(self) -> _timestamp_pb2.Timestamp:
-        """Only batches ordered at or after this time."""
-
-    @_builtins.property
-    def created_to(self) -> _timestamp_pb2.Timestamp:
-        """Only batches ordered before this time."""
-
     def __init__(
         self,
         *,
@@ -928,14 +788,10 @@ class ListBatchesRequest(_message.Message):
         page_token: _builtins.str = ...,
         product_id: _builtins.str = ...,
         state: Global___BatchState.ValueType = ...,
-        lot: _builtins.str = ...,
-        created_from: _timestamp_pb2.Timestamp | None = ...,
-        created_to: _timestamp_pb2.Timestamp | None = ...,
-        order_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_from", b"created_from", "created_to", b"created_to"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_from", b"created_from", "created_to", b"created_to", "lot", b"lot", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "product_id", b"product_id", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "product_id", b"product_id", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1044,82 +900,10 @@ class CancelBatchRequest(_message.Message):
 Global___CancelBatchRequest: _TypeAlias = CancelBatchRequest  # noqa: Y015
 
 @_typing.final
-class PauseBatchRequest(_message.Message):
-    """Pauses a batch."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    BATCH_ID_FIELD_NUMBER: _builtins.int
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
-    batch_id: _builtins.str
-    """UUID."""
-    request_id: _builtins.str
-    """Idempotency key, a UUID."""
-    def __init__(
-        self,
-        *,
-        batch_id: _builtins.str = ...,
-        request_id: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "request_id", b"request_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___PauseBatchRequest: _TypeAlias = PauseBatchRequest  # noqa: Y015
-
-@_typing.final
-class ResumeBatchRequest(_message.Message):
-    """Resumes a batch."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    BATCH_ID_FIELD_NUMBER: _builtins.int
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
-    batch_id: _builtins.str
-    """UUID."""
-    request_id: _builtins.str
-    """Idempotency key, a UUID."""
-    def __init__(
-        self,
-        *,
-        batch_id: _builtins.str = ...,
-        request_id: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "request_id", b"request_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ResumeBatchRequest: _TypeAlias = ResumeBatchRequest  # noqa: Y015
-
-@_typing.final
 class Unit(_message.Message):
     """One item with its code."""
 
     DESCRIPTOR: _descriptor.Descriptor
-
-    @_typing.final
-    class AttributesEntry(_message.Message):
-        DESCRIPTOR: _descriptor.Descriptor
-
-        KEY_FIELD_NUMBER: _builtins.int
-        VALUE_FIELD_NUMBER: _builtins.int
-        key: _builtins.str
-        value: _builtins.str
-        def __init__(
-            self,
-            *,
-            key: _builtins.str = ...,
-            value: _builtins.str = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     INDEX_FIELD_NUMBER: _builtins.int
     UNIT_ID_FIELD_NUMBER: _builtins.int
@@ -1128,9 +912,6 @@ class Unit(_message.Message):
     URL_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     STATE_REASON_FIELD_NUMBER: _builtins.int
-    STATE_CHANGED_AT_FIELD_NUMBER: _builtins.int
-    ATTRIBUTES_FIELD_NUMBER: _builtins.int
-    BATCH_ID_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Position in the batch, and in its tree, from 0."""
     unit_id: _builtins.int
@@ -1145,16 +926,6 @@ class Unit(_message.Message):
     """State."""
     state_reason: Global___UnitStateReason.ValueType
     """Why the state last changed."""
-    batch_id: _builtins.str
-    """UUID of its batch."""
-    @_builtins.property
-    def state_changed_at(self) -> _timestamp_pb2.Timestamp:
-        """When the state last changed; absent when it never did."""
-
-    @_builtins.property
-    def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """The further columns of the file that it was imported from."""
-
     def __init__(
         self,
         *,
@@ -1165,13 +936,10 @@ class Unit(_message.Message):
         url: _builtins.str = ...,
         state: Global___UnitState.ValueType = ...,
         state_reason: Global___UnitStateReason.ValueType = ...,
-        state_changed_at: _timestamp_pb2.Timestamp | None = ...,
-        attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
-        batch_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["state_changed_at", b"state_changed_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "batch_id", b"batch_id", "code", b"code", "index", b"index", "serial", b"serial", "state", b"state", "state_changed_at", b"state_changed_at", "state_reason", b"state_reason", "unit_id", b"unit_id", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "index", b"index", "serial", b"serial", "state", b"state", "state_reason", b"state_reason", "unit_id", b"unit_id", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1326,330 +1094,6 @@ class SetUnitStateRequest(_message.Message):
 Global___SetUnitStateRequest: _TypeAlias = SetUnitStateRequest  # noqa: Y015
 
 @_typing.final
-class GetUnitRequest(_message.Message):
-    """Asks for one unit: by unit_id, by code, or by product_id and serial."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    UNIT_ID_FIELD_NUMBER: _builtins.int
-    CODE_FIELD_NUMBER: _builtins.int
-    PRODUCT_ID_FIELD_NUMBER: _builtins.int
-    SERIAL_FIELD_NUMBER: _builtins.int
-    unit_id: _builtins.int
-    """The unit's id."""
-    code: _builtins.str
-    """The printed code."""
-    product_id: _builtins.str
-    """UUID of the product."""
-    serial: _builtins.str
-    """Serial number."""
-    def __init__(
-        self,
-        *,
-        unit_id: _builtins.int = ...,
-        code: _builtins.str = ...,
-        product_id: _builtins.str = ...,
-        serial: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "product_id", b"product_id", "serial", b"serial", "unit_id", b"unit_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetUnitRequest: _TypeAlias = GetUnitRequest  # noqa: Y015
-
-@_typing.final
-class UnitRange(_message.Message):
-    """Units of a batch by their index."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    BATCH_ID_FIELD_NUMBER: _builtins.int
-    FIRST_INDEX_FIELD_NUMBER: _builtins.int
-    COUNT_FIELD_NUMBER: _builtins.int
-    batch_id: _builtins.str
-    """UUID of the batch."""
-    first_index: _builtins.int
-    """First index."""
-    count: _builtins.int
-    """Number of units; 0 means all from first_index on."""
-    def __init__(
-        self,
-        *,
-        batch_id: _builtins.str = ...,
-        first_index: _builtins.int = ...,
-        count: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "count", b"count", "first_index", b"first_index"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___UnitRange: _TypeAlias = UnitRange  # noqa: Y015
-
-@_typing.final
-class UnitSerials(_message.Message):
-    """Units of a product by their serials."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PRODUCT_ID_FIELD_NUMBER: _builtins.int
-    SERIALS_FIELD_NUMBER: _builtins.int
-    product_id: _builtins.str
-    """UUID of the product."""
-    @_builtins.property
-    def serials(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Serial numbers, at most 10,000; more come as a file."""
-
-    def __init__(
-        self,
-        *,
-        product_id: _builtins.str = ...,
-        serials: _abc.Iterable[_builtins.str] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["product_id", b"product_id", "serials", b"serials"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___UnitSerials: _TypeAlias = UnitSerials  # noqa: Y015
-
-@_typing.final
-class SetUnitStatesRequest(_message.Message):
-    """Changes the state of many units."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    RANGE_FIELD_NUMBER: _builtins.int
-    SERIALS_FIELD_NUMBER: _builtins.int
-    STATE_FIELD_NUMBER: _builtins.int
-    REASON_FIELD_NUMBER: _builtins.int
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
-    state: Global___UnitState.ValueType
-    """The new state."""
-    reason: Global___UnitStateReason.ValueType
-    """Why."""
-    request_id: _builtins.str
-    """Idempotency key, a UUID."""
-    @_builtins.property
-    def range(self) -> Global___UnitRange:
-        """A batch, or a range of it."""
-
-    @_builtins.property
-    def serials(self) -> Global___UnitSerials:
-        """A list of serials."""
-
-    def __init__(
-        self,
-        *,
-        range: Global___UnitRange | None = ...,
-        serials: Global___UnitSerials | None = ...,
-        state: Global___UnitState.ValueType = ...,
-        reason: Global___UnitStateReason.ValueType = ...,
-        request_id: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["range", b"range", "serials", b"serials", "units", b"units"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["range", b"range", "reason", b"reason", "request_id", b"request_id", "serials", b"serials", "state", b"state", "units", b"units"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_units: _TypeAlias = _typing.Literal["range", "serials"]  # noqa: Y015
-    _WhichOneofArgType_units: _TypeAlias = _typing.Literal["units", b"units"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_units) -> _WhichOneofReturnType_units | None: ...
-
-Global___SetUnitStatesRequest: _TypeAlias = SetUnitStatesRequest  # noqa: Y015
-
-@_typing.final
-class SetUnitStatesCsvRequest(_message.Message):
-    """Changes the state of the units in a file."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PRODUCT_ID_FIELD_NUMBER: _builtins.int
-    STATE_FIELD_NUMBER: _builtins.int
-    REASON_FIELD_NUMBER: _builtins.int
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
-    FILE_FIELD_NUMBER: _builtins.int
-    product_id: _builtins.str
-    """UUID of the product."""
-    state: Global___UnitState.ValueType
-    """The new state."""
-    reason: Global___UnitStateReason.ValueType
-    """Why."""
-    request_id: _builtins.str
-    """Idempotency key, a UUID."""
-    @_builtins.property
-    def file(self) -> _httpbody_pb2.HttpBody:
-        """The file, `text/csv`, with a column `serial`."""
-
-    def __init__(
-        self,
-        *,
-        product_id: _builtins.str = ...,
-        state: Global___UnitState.ValueType = ...,
-        reason: Global___UnitStateReason.ValueType = ...,
-        request_id: _builtins.str = ...,
-        file: _httpbody_pb2.HttpBody | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["file", b"file"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "product_id", b"product_id", "reason", b"reason", "request_id", b"request_id", "state", b"state"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___SetUnitStatesCsvRequest: _TypeAlias = SetUnitStatesCsvRequest  # noqa: Y015
-
-@_typing.final
-class UnitStateJob(_message.Message):
-    """A change of many units' states."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    JOB_ID_FIELD_NUMBER: _builtins.int
-    STATE_FIELD_NUMBER: _builtins.int
-    UNIT_STATE_FIELD_NUMBER: _builtins.int
-    REASON_FIELD_NUMBER: _builtins.int
-    TOTAL_FIELD_NUMBER: _builtins.int
-    DONE_FIELD_NUMBER: _builtins.int
-    CHANGED_FIELD_NUMBER: _builtins.int
-    MISSING_FIELD_NUMBER: _builtins.int
-    MISSING_COUNT_FIELD_NUMBER: _builtins.int
-    ERROR_FIELD_NUMBER: _builtins.int
-    CREATED_AT_FIELD_NUMBER: _builtins.int
-    FINISHED_AT_FIELD_NUMBER: _builtins.int
-    job_id: _builtins.str
-    """UUID (version 7)."""
-    state: Global___JobState.ValueType
-    """Where it stands."""
-    unit_state: Global___UnitState.ValueType
-    """The state that units get."""
-    reason: Global___UnitStateReason.ValueType
-    """Why."""
-    total: _builtins.int
-    """Units asked for."""
-    done: _builtins.int
-    """Units looked at so far."""
-    changed: _builtins.int
-    """Units whose state changed; the others had it already, or may not have it."""
-    missing_count: _builtins.int
-    """How many serials the product does not have."""
-    error: _builtins.str
-    """Why it failed."""
-    @_builtins.property
-    def missing(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Serials that the product does not have, the first 100."""
-
-    @_builtins.property
-    def created_at(self) -> _timestamp_pb2.Timestamp:
-        """When it was ordered."""
-
-    @_builtins.property
-    def finished_at(self) -> _timestamp_pb2.Timestamp:
-        """When it was done or given up."""
-
-    def __init__(
-        self,
-        *,
-        job_id: _builtins.str = ...,
-        state: Global___JobState.ValueType = ...,
-        unit_state: Global___UnitState.ValueType = ...,
-        reason: Global___UnitStateReason.ValueType = ...,
-        total: _builtins.int = ...,
-        done: _builtins.int = ...,
-        changed: _builtins.int = ...,
-        missing: _abc.Iterable[_builtins.str] | None = ...,
-        missing_count: _builtins.int = ...,
-        error: _builtins.str = ...,
-        created_at: _timestamp_pb2.Timestamp | None = ...,
-        finished_at: _timestamp_pb2.Timestamp | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "finished_at", b"finished_at"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "created_at", b"created_at", "done", b"done", "error", b"error", "finished_at", b"finished_at", "job_id", b"job_id", "missing", b"missing", "missing_count", b"missing_count", "reason", b"reason", "state", b"state", "total", b"total", "unit_state", b"unit_state"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___UnitStateJob: _TypeAlias = UnitStateJob  # noqa: Y015
-
-@_typing.final
-class GetUnitStateJobRequest(_message.Message):
-    """Asks for one job."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    JOB_ID_FIELD_NUMBER: _builtins.int
-    job_id: _builtins.str
-    """UUID."""
-    def __init__(
-        self,
-        *,
-        job_id: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetUnitStateJobRequest: _TypeAlias = GetUnitStateJobRequest  # noqa: Y015
-
-@_typing.final
-class ListUnitStateJobsRequest(_message.Message):
-    """Asks for a page of jobs."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PAGE_SIZE_FIELD_NUMBER: _builtins.int
-    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    page_size: _builtins.int
-    """Rows on the page: 0 means 50; more than 1000 means 1000."""
-    page_token: _builtins.str
-    """From the previous page."""
-    def __init__(
-        self,
-        *,
-        page_size: _builtins.int = ...,
-        page_token: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListUnitStateJobsRequest: _TypeAlias = ListUnitStateJobsRequest  # noqa: Y015
-
-@_typing.final
-class ListUnitStateJobsResponse(_message.Message):
-    """A page of jobs."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    JOBS_FIELD_NUMBER: _builtins.int
-    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    next_page_token: _builtins.str
-    """Empty on the last page."""
-    @_builtins.property
-    def jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnitStateJob]:
-        """The jobs."""
-
-    def __init__(
-        self,
-        *,
-        jobs: _abc.Iterable[Global___UnitStateJob] | None = ...,
-        next_page_token: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["jobs", b"jobs", "next_page_token", b"next_page_token"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListUnitStateJobsResponse: _TypeAlias = ListUnitStateJobsResponse  # noqa: Y015
-
-@_typing.final
 class ApiKey(_message.Message):
     """An API key without its secret."""
 
@@ -1662,7 +1106,6 @@ class ApiKey(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     LAST_USED_AT_FIELD_NUMBER: _builtins.int
     REVOKED_AT_FIELD_NUMBER: _builtins.int
-    ALLOWED_SOURCES_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
     """The key's id, the middle part of `vkt_<key id>_<secret>`."""
     name: _builtins.str
@@ -1687,10 +1130,6 @@ class ApiKey(_message.Message):
     def revoked_at(self) -> _timestamp_pb2.Timestamp:
         """When it was revoked; absent when it was not."""
 
-    @_builtins.property
-    def allowed_sources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Addresses and CIDR blocks that it works from; empty means everywhere."""
-
     def __init__(
         self,
         *,
@@ -1701,11 +1140,10 @@ class ApiKey(_message.Message):
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         last_used_at: _timestamp_pb2.Timestamp | None = ...,
         revoked_at: _timestamp_pb2.Timestamp | None = ...,
-        allowed_sources: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "last_used_at", b"last_used_at", "revoked_at", b"revoked_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_sources", b"allowed_sources", "created_at", b"created_at", "expires_at", b"expires_at", "key_id", b"key_id", "last_used_at", b"last_used_at", "name", b"name", "revoked_at", b"revoked_at", "scopes", b"scopes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "key_id", b"key_id", "last_used_at", b"last_used_at", "name", b"name", "revoked_at", b"revoked_at", "scopes", b"scopes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1721,7 +1159,6 @@ class CreateApiKeyRequest(_message.Message):
     SCOPES_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    ALLOWED_SOURCES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The tenant's name for it."""
     request_id: _builtins.str
@@ -1729,17 +1166,12 @@ class CreateApiKeyRequest(_message.Message):
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What it may do: `products:read`, `products:write`, `batches:read`, `batches:write`, `units:read`, `units:write`,
-        `api-keys:read`, `api-keys:write`, `webhooks:read`, `webhooks:write`, `settings:read`, `settings:write`,
-        `dead-letters:read`, `dead-letters:write`, `scans:read`. A caller grants no scope that it does not have.
+        `api-keys:read`, `api-keys:write`, `settings:read`, `settings:write`. A caller grants no scope that it does not have.
         """
 
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
         """When it stops working; absent means never."""
-
-    @_builtins.property
-    def allowed_sources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Addresses and CIDR blocks (IPv4, IPv6) that it works from; empty means everywhere."""
 
     def __init__(
         self,
@@ -1748,11 +1180,10 @@ class CreateApiKeyRequest(_message.Message):
         scopes: _abc.Iterable[_builtins.str] | None = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         request_id: _builtins.str = ...,
-        allowed_sources: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_sources", b"allowed_sources", "expires_at", b"expires_at", "name", b"name", "request_id", b"request_id", "scopes", b"scopes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "name", b"name", "request_id", b"request_id", "scopes", b"scopes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -5,14 +5,9 @@ import warnings
 
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
-from voketag.factory.v1 import dead_letters_pb2 as voketag_dot_factory_dot_v1_dot_dead__letters__pb2
 from voketag.factory.v1 import factory_pb2 as voketag_dot_factory_dot_v1_dot_factory__pb2
-from voketag.factory.v1 import imports_pb2 as voketag_dot_factory_dot_v1_dot_imports__pb2
-from voketag.factory.v1 import scans_pb2 as voketag_dot_factory_dot_v1_dot_scans__pb2
 from voketag.factory.v1 import settings_pb2 as voketag_dot_factory_dot_v1_dot_settings__pb2
-from voketag.factory.v1 import statements_pb2 as voketag_dot_factory_dot_v1_dot_statements__pb2
-from voketag.factory.v1 import webhooks_pb2 as voketag_dot_factory_dot_v1_dot_webhooks__pb2
-from voketag.scan.v1 import history_pb2 as voketag_dot_scan_dot_v1_dot_history__pb2
+from voketag.factory.v1 import unit_events_pb2 as voketag_dot_factory_dot_v1_dot_unit__events__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -101,36 +96,6 @@ class FactoryServiceStub:
                 request_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.CancelBatchRequest.SerializeToString,
                 response_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.FromString,
                 _registered_method=True)
-        self.PauseBatch = channel.unary_unary(
-                '/voketag.factory.v1.FactoryService/PauseBatch',
-                request_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.PauseBatchRequest.SerializeToString,
-                response_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.FromString,
-                _registered_method=True)
-        self.ResumeBatch = channel.unary_unary(
-                '/voketag.factory.v1.FactoryService/ResumeBatch',
-                request_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.ResumeBatchRequest.SerializeToString,
-                response_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.FromString,
-                _registered_method=True)
-        self.ImportUnits = channel.stream_unary(
-                '/voketag.factory.v1.FactoryService/ImportUnits',
-                request_serializer=voketag_dot_factory_dot_v1_dot_imports__pb2.ImportUnitsRequest.SerializeToString,
-                response_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.FromString,
-                _registered_method=True)
-        self.ImportUnitsCsv = channel.unary_unary(
-                '/voketag.factory.v1.FactoryService/ImportUnitsCsv',
-                request_serializer=voketag_dot_factory_dot_v1_dot_imports__pb2.ImportUnitsCsvRequest.SerializeToString,
-                response_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.FromString,
-                _registered_method=True)
-        self.GetBatchStatement = channel.unary_unary(
-                '/voketag.factory.v1.FactoryService/GetBatchStatement',
-                request_serializer=voketag_dot_factory_dot_v1_dot_statements__pb2.GetBatchStatementRequest.SerializeToString,
-                response_deserializer=voketag_dot_factory_dot_v1_dot_statements__pb2.BatchStatement.FromString,
-                _registered_method=True)
-        self.GetStatementKeys = channel.unary_unary(
-                '/voketag.factory.v1.FactoryService/GetStatementKeys',
-                request_serializer=voketag_dot_factory_dot_v1_dot_statements__pb2.GetStatementKeysRequest.SerializeToString,
-                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
-                _registered_method=True)
         self.ListUnits = channel.unary_unary(
                 '/voketag.factory.v1.FactoryService/ListUnits',
                 request_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.ListUnitsRequest.SerializeToString,
@@ -146,35 +111,10 @@ class FactoryServiceStub:
                 request_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.RenderCodeRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
-        self.GetUnit = channel.unary_unary(
-                '/voketag.factory.v1.FactoryService/GetUnit',
-                request_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.GetUnitRequest.SerializeToString,
-                response_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Unit.FromString,
-                _registered_method=True)
         self.SetUnitState = channel.unary_unary(
                 '/voketag.factory.v1.FactoryService/SetUnitState',
                 request_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.SetUnitStateRequest.SerializeToString,
                 response_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Unit.FromString,
-                _registered_method=True)
-        self.SetUnitStates = channel.unary_unary(
-                '/voketag.factory.v1.FactoryService/SetUnitStates',
-                request_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.SetUnitStatesRequest.SerializeToString,
-                response_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.UnitStateJob.FromString,
-                _registered_method=True)
-        self.SetUnitStatesCsv = channel.unary_unary(
-                '/voketag.factory.v1.FactoryService/SetUnitStatesCsv',
-                request_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.SetUnitStatesCsvRequest.SerializeToString,
-                response_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.UnitStateJob.FromString,
-                _registered_method=True)
-        self.GetUnitStateJob = channel.unary_unary(
-                '/voketag.factory.v1.FactoryService/GetUnitStateJob',
-                request_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.GetUnitStateJobRequest.SerializeToString,
-                response_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.UnitStateJob.FromString,
-                _registered_method=True)
-        self.ListUnitStateJobs = channel.unary_unary(
-                '/voketag.factory.v1.FactoryService/ListUnitStateJobs',
-                request_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.ListUnitStateJobsRequest.SerializeToString,
-                response_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.ListUnitStateJobsResponse.FromString,
                 _registered_method=True)
         self.CreateApiKey = channel.unary_unary(
                 '/voketag.factory.v1.FactoryService/CreateApiKey',
@@ -196,56 +136,6 @@ class FactoryServiceStub:
                 request_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.RevokeApiKeyRequest.SerializeToString,
                 response_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.ApiKey.FromString,
                 _registered_method=True)
-        self.CreateWebhookEndpoint = channel.unary_unary(
-                '/voketag.factory.v1.FactoryService/CreateWebhookEndpoint',
-                request_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.CreateWebhookEndpointRequest.SerializeToString,
-                response_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookEndpointSecret.FromString,
-                _registered_method=True)
-        self.GetWebhookEndpoint = channel.unary_unary(
-                '/voketag.factory.v1.FactoryService/GetWebhookEndpoint',
-                request_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.GetWebhookEndpointRequest.SerializeToString,
-                response_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookEndpoint.FromString,
-                _registered_method=True)
-        self.ListWebhookEndpoints = channel.unary_unary(
-                '/voketag.factory.v1.FactoryService/ListWebhookEndpoints',
-                request_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.ListWebhookEndpointsRequest.SerializeToString,
-                response_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.ListWebhookEndpointsResponse.FromString,
-                _registered_method=True)
-        self.UpdateWebhookEndpoint = channel.unary_unary(
-                '/voketag.factory.v1.FactoryService/UpdateWebhookEndpoint',
-                request_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.UpdateWebhookEndpointRequest.SerializeToString,
-                response_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookEndpoint.FromString,
-                _registered_method=True)
-        self.DeleteWebhookEndpoint = channel.unary_unary(
-                '/voketag.factory.v1.FactoryService/DeleteWebhookEndpoint',
-                request_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.DeleteWebhookEndpointRequest.SerializeToString,
-                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
-                _registered_method=True)
-        self.RotateWebhookSecret = channel.unary_unary(
-                '/voketag.factory.v1.FactoryService/RotateWebhookSecret',
-                request_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.RotateWebhookSecretRequest.SerializeToString,
-                response_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookEndpointSecret.FromString,
-                _registered_method=True)
-        self.TestWebhookEndpoint = channel.unary_unary(
-                '/voketag.factory.v1.FactoryService/TestWebhookEndpoint',
-                request_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.TestWebhookEndpointRequest.SerializeToString,
-                response_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookDelivery.FromString,
-                _registered_method=True)
-        self.ListWebhookDeliveries = channel.unary_unary(
-                '/voketag.factory.v1.FactoryService/ListWebhookDeliveries',
-                request_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.ListWebhookDeliveriesRequest.SerializeToString,
-                response_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.ListWebhookDeliveriesResponse.FromString,
-                _registered_method=True)
-        self.GetWebhookDelivery = channel.unary_unary(
-                '/voketag.factory.v1.FactoryService/GetWebhookDelivery',
-                request_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.GetWebhookDeliveryRequest.SerializeToString,
-                response_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookDelivery.FromString,
-                _registered_method=True)
-        self.RedeliverWebhooks = channel.unary_unary(
-                '/voketag.factory.v1.FactoryService/RedeliverWebhooks',
-                request_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.RedeliverWebhooksRequest.SerializeToString,
-                response_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.RedeliverWebhooksResponse.FromString,
-                _registered_method=True)
         self.GetSettings = channel.unary_unary(
                 '/voketag.factory.v1.FactoryService/GetSettings',
                 request_serializer=voketag_dot_factory_dot_v1_dot_settings__pb2.GetSettingsRequest.SerializeToString,
@@ -261,49 +151,9 @@ class FactoryServiceStub:
                 request_serializer=voketag_dot_factory_dot_v1_dot_settings__pb2.ListSettingsVersionsRequest.SerializeToString,
                 response_deserializer=voketag_dot_factory_dot_v1_dot_settings__pb2.ListSettingsVersionsResponse.FromString,
                 _registered_method=True)
-        self.ListDeadLetters = channel.unary_unary(
-                '/voketag.factory.v1.FactoryService/ListDeadLetters',
-                request_serializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ListDeadLettersRequest.SerializeToString,
-                response_deserializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ListDeadLettersResponse.FromString,
-                _registered_method=True)
-        self.GetDeadLetter = channel.unary_unary(
-                '/voketag.factory.v1.FactoryService/GetDeadLetter',
-                request_serializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.GetDeadLetterRequest.SerializeToString,
-                response_deserializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DeadLetter.FromString,
-                _registered_method=True)
-        self.ReplayDeadLetter = channel.unary_unary(
-                '/voketag.factory.v1.FactoryService/ReplayDeadLetter',
-                request_serializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ReplayDeadLetterRequest.SerializeToString,
-                response_deserializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DeadLetter.FromString,
-                _registered_method=True)
-        self.ReplayDeadLetters = channel.unary_unary(
-                '/voketag.factory.v1.FactoryService/ReplayDeadLetters',
-                request_serializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ReplayDeadLettersRequest.SerializeToString,
-                response_deserializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ReplayDeadLettersResponse.FromString,
-                _registered_method=True)
-        self.DiscardDeadLetter = channel.unary_unary(
-                '/voketag.factory.v1.FactoryService/DiscardDeadLetter',
-                request_serializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DiscardDeadLetterRequest.SerializeToString,
-                response_deserializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DeadLetter.FromString,
-                _registered_method=True)
-        self.ListScans = channel.unary_unary(
-                '/voketag.factory.v1.FactoryService/ListScans',
-                request_serializer=voketag_dot_factory_dot_v1_dot_scans__pb2.ListScansRequest.SerializeToString,
-                response_deserializer=voketag_dot_factory_dot_v1_dot_scans__pb2.ListScansResponse.FromString,
-                _registered_method=True)
-        self.ExportScans = channel.unary_stream(
-                '/voketag.factory.v1.FactoryService/ExportScans',
-                request_serializer=voketag_dot_factory_dot_v1_dot_scans__pb2.ExportScansRequest.SerializeToString,
-                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
-                _registered_method=True)
-        self.GetAnalytics = channel.unary_unary(
-                '/voketag.factory.v1.FactoryService/GetAnalytics',
-                request_serializer=voketag_dot_factory_dot_v1_dot_scans__pb2.GetAnalyticsRequest.SerializeToString,
-                response_deserializer=voketag_dot_scan_dot_v1_dot_history__pb2.ScanSummary.FromString,
-                _registered_method=True)
         self.NoteUnitEvents = channel.unary_unary(
                 '/voketag.factory.v1.FactoryService/NoteUnitEvents',
-                request_serializer=voketag_dot_factory_dot_v1_dot_scans__pb2.NoteUnitEventsRequest.SerializeToString,
+                request_serializer=voketag_dot_factory_dot_v1_dot_unit__events__pb2.NoteUnitEventsRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
         self.ReportAnchorOutcome = channel.unary_unary(
@@ -404,50 +254,6 @@ class FactoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def PauseBatch(self, request, context):
-        """Stops the issuing of a PENDING or ISSUING batch until ResumeBatch, at the next whole chunk. Pausing twice is no error.
-        FAILED_PRECONDITION (BATCH_STATE) in any other state.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ResumeBatch(self, request, context):
-        """Lets a paused batch go on from where it stopped. Resuming one that is not paused is no error.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ImportUnits(self, request_iterator, context):
-        """Orders a batch whose serials come from a CSV file (docs/csv.md), sent in pieces, of any size up to 1,000,000 rows. The
-        whole file is checked before anything is issued: INVALID_ARGUMENT (INVALID_CSV) names its faults by line and column.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ImportUnitsCsv(self, request, context):
-        """The same with the file as the body, at most 10 MiB: RESOURCE_EXHAUSTED (FILE_TOO_LARGE) beyond.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def GetBatchStatement(self, request, context):
-        """Returns a signed statement of how many units the batch has; the batch root commits to the same number.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def GetStatementKeys(self, request, context):
-        """The public keys that sign batch statements, as a JWK set (RFC 7517).
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
     def ListUnits(self, request, context):
         """Lists the units of a batch in index order. Units are visible once all of them are issued.
         """
@@ -470,44 +276,8 @@ class FactoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def GetUnit(self, request, context):
-        """Returns one unit, found by its id, by its code, or by its product and serial.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
     def SetUnitState(self, request, context):
         """Changes the state of one unit. Scan obeys within a second.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def SetUnitStates(self, request, context):
-        """Changes the state of many units: of a batch, a range of it, or a list of serials. Answers at once with a job; Scan obeys
-        each unit within a second of its change.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def SetUnitStatesCsv(self, request, context):
-        """The same for the serials in a CSV file (column `serial`), at most 10 MiB.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def GetUnitStateJob(self, request, context):
-        """Returns how a job stands.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ListUnitStateJobs(self, request, context):
-        """Lists the tenant's jobs, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -542,76 +312,6 @@ class FactoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def CreateWebhookEndpoint(self, request, context):
-        """Makes a webhook endpoint. Its secret is in this answer and nowhere else.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def GetWebhookEndpoint(self, request, context):
-        """Returns one webhook endpoint.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ListWebhookEndpoints(self, request, context):
-        """Lists the tenant's webhook endpoints, newest first.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def UpdateWebhookEndpoint(self, request, context):
-        """Changes the fields named in update_mask.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def DeleteWebhookEndpoint(self, request, context):
-        """Deletes a webhook endpoint.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def RotateWebhookSecret(self, request, context):
-        """Gives a webhook endpoint a new secret; both sign for overlap_seconds.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def TestWebhookEndpoint(self, request, context):
-        """Sends a `webhook.test` event to one endpoint.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ListWebhookDeliveries(self, request, context):
-        """Lists an endpoint's deliveries, newest first.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def GetWebhookDelivery(self, request, context):
-        """Returns one delivery with its log.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def RedeliverWebhooks(self, request, context):
-        """Sends one delivery, or all that are not delivered since a time, again.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
     def GetSettings(self, request, context):
         """Returns the tenant's settings.
         """
@@ -628,62 +328,6 @@ class FactoryServiceServicer:
 
     def ListSettingsVersions(self, request, context):
         """Lists the settings as they were, newest first.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ListDeadLetters(self, request, context):
-        """Lists the tenant's dead letters, newest first.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def GetDeadLetter(self, request, context):
-        """Returns one dead letter.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ReplayDeadLetter(self, request, context):
-        """Does the work of a dead letter again.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ReplayDeadLetters(self, request, context):
-        """Does the work of all waiting dead letters of a kind again.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def DiscardDeadLetter(self, request, context):
-        """Gives a dead letter up for good.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ListScans(self, request, context):
-        """Lists scans of the tenant's units, newest first.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ExportScans(self, request, context):
-        """Streams scans of the tenant's units as CSV (RFC 4180, UTF-8, CRLF, with a header), newest first.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def GetAnalytics(self, request, context):
-        """Summarizes scans of the tenant's units, from rollups: a scan is in them a few seconds after its answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -769,36 +413,6 @@ def add_FactoryServiceServicer_to_server(servicer, server):
                     request_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.CancelBatchRequest.FromString,
                     response_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.SerializeToString,
             ),
-            'PauseBatch': grpc.unary_unary_rpc_method_handler(
-                    servicer.PauseBatch,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.PauseBatchRequest.FromString,
-                    response_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.SerializeToString,
-            ),
-            'ResumeBatch': grpc.unary_unary_rpc_method_handler(
-                    servicer.ResumeBatch,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.ResumeBatchRequest.FromString,
-                    response_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.SerializeToString,
-            ),
-            'ImportUnits': grpc.stream_unary_rpc_method_handler(
-                    servicer.ImportUnits,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_imports__pb2.ImportUnitsRequest.FromString,
-                    response_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.SerializeToString,
-            ),
-            'ImportUnitsCsv': grpc.unary_unary_rpc_method_handler(
-                    servicer.ImportUnitsCsv,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_imports__pb2.ImportUnitsCsvRequest.FromString,
-                    response_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.SerializeToString,
-            ),
-            'GetBatchStatement': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetBatchStatement,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_statements__pb2.GetBatchStatementRequest.FromString,
-                    response_serializer=voketag_dot_factory_dot_v1_dot_statements__pb2.BatchStatement.SerializeToString,
-            ),
-            'GetStatementKeys': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetStatementKeys,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_statements__pb2.GetStatementKeysRequest.FromString,
-                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
-            ),
             'ListUnits': grpc.unary_unary_rpc_method_handler(
                     servicer.ListUnits,
                     request_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.ListUnitsRequest.FromString,
@@ -814,35 +428,10 @@ def add_FactoryServiceServicer_to_server(servicer, server):
                     request_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.RenderCodeRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
-            'GetUnit': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetUnit,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.GetUnitRequest.FromString,
-                    response_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Unit.SerializeToString,
-            ),
             'SetUnitState': grpc.unary_unary_rpc_method_handler(
                     servicer.SetUnitState,
                     request_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.SetUnitStateRequest.FromString,
                     response_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Unit.SerializeToString,
-            ),
-            'SetUnitStates': grpc.unary_unary_rpc_method_handler(
-                    servicer.SetUnitStates,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.SetUnitStatesRequest.FromString,
-                    response_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.UnitStateJob.SerializeToString,
-            ),
-            'SetUnitStatesCsv': grpc.unary_unary_rpc_method_handler(
-                    servicer.SetUnitStatesCsv,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.SetUnitStatesCsvRequest.FromString,
-                    response_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.UnitStateJob.SerializeToString,
-            ),
-            'GetUnitStateJob': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetUnitStateJob,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.GetUnitStateJobRequest.FromString,
-                    response_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.UnitStateJob.SerializeToString,
-            ),
-            'ListUnitStateJobs': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListUnitStateJobs,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.ListUnitStateJobsRequest.FromString,
-                    response_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.ListUnitStateJobsResponse.SerializeToString,
             ),
             'CreateApiKey': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateApiKey,
@@ -864,56 +453,6 @@ def add_FactoryServiceServicer_to_server(servicer, server):
                     request_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.RevokeApiKeyRequest.FromString,
                     response_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.ApiKey.SerializeToString,
             ),
-            'CreateWebhookEndpoint': grpc.unary_unary_rpc_method_handler(
-                    servicer.CreateWebhookEndpoint,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.CreateWebhookEndpointRequest.FromString,
-                    response_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookEndpointSecret.SerializeToString,
-            ),
-            'GetWebhookEndpoint': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetWebhookEndpoint,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.GetWebhookEndpointRequest.FromString,
-                    response_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookEndpoint.SerializeToString,
-            ),
-            'ListWebhookEndpoints': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListWebhookEndpoints,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.ListWebhookEndpointsRequest.FromString,
-                    response_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.ListWebhookEndpointsResponse.SerializeToString,
-            ),
-            'UpdateWebhookEndpoint': grpc.unary_unary_rpc_method_handler(
-                    servicer.UpdateWebhookEndpoint,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.UpdateWebhookEndpointRequest.FromString,
-                    response_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookEndpoint.SerializeToString,
-            ),
-            'DeleteWebhookEndpoint': grpc.unary_unary_rpc_method_handler(
-                    servicer.DeleteWebhookEndpoint,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.DeleteWebhookEndpointRequest.FromString,
-                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
-            ),
-            'RotateWebhookSecret': grpc.unary_unary_rpc_method_handler(
-                    servicer.RotateWebhookSecret,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.RotateWebhookSecretRequest.FromString,
-                    response_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookEndpointSecret.SerializeToString,
-            ),
-            'TestWebhookEndpoint': grpc.unary_unary_rpc_method_handler(
-                    servicer.TestWebhookEndpoint,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.TestWebhookEndpointRequest.FromString,
-                    response_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookDelivery.SerializeToString,
-            ),
-            'ListWebhookDeliveries': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListWebhookDeliveries,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.ListWebhookDeliveriesRequest.FromString,
-                    response_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.ListWebhookDeliveriesResponse.SerializeToString,
-            ),
-            'GetWebhookDelivery': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetWebhookDelivery,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.GetWebhookDeliveryRequest.FromString,
-                    response_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookDelivery.SerializeToString,
-            ),
-            'RedeliverWebhooks': grpc.unary_unary_rpc_method_handler(
-                    servicer.RedeliverWebhooks,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.RedeliverWebhooksRequest.FromString,
-                    response_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.RedeliverWebhooksResponse.SerializeToString,
-            ),
             'GetSettings': grpc.unary_unary_rpc_method_handler(
                     servicer.GetSettings,
                     request_deserializer=voketag_dot_factory_dot_v1_dot_settings__pb2.GetSettingsRequest.FromString,
@@ -929,49 +468,9 @@ def add_FactoryServiceServicer_to_server(servicer, server):
                     request_deserializer=voketag_dot_factory_dot_v1_dot_settings__pb2.ListSettingsVersionsRequest.FromString,
                     response_serializer=voketag_dot_factory_dot_v1_dot_settings__pb2.ListSettingsVersionsResponse.SerializeToString,
             ),
-            'ListDeadLetters': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListDeadLetters,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ListDeadLettersRequest.FromString,
-                    response_serializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ListDeadLettersResponse.SerializeToString,
-            ),
-            'GetDeadLetter': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetDeadLetter,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.GetDeadLetterRequest.FromString,
-                    response_serializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DeadLetter.SerializeToString,
-            ),
-            'ReplayDeadLetter': grpc.unary_unary_rpc_method_handler(
-                    servicer.ReplayDeadLetter,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ReplayDeadLetterRequest.FromString,
-                    response_serializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DeadLetter.SerializeToString,
-            ),
-            'ReplayDeadLetters': grpc.unary_unary_rpc_method_handler(
-                    servicer.ReplayDeadLetters,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ReplayDeadLettersRequest.FromString,
-                    response_serializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ReplayDeadLettersResponse.SerializeToString,
-            ),
-            'DiscardDeadLetter': grpc.unary_unary_rpc_method_handler(
-                    servicer.DiscardDeadLetter,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DiscardDeadLetterRequest.FromString,
-                    response_serializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DeadLetter.SerializeToString,
-            ),
-            'ListScans': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListScans,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_scans__pb2.ListScansRequest.FromString,
-                    response_serializer=voketag_dot_factory_dot_v1_dot_scans__pb2.ListScansResponse.SerializeToString,
-            ),
-            'ExportScans': grpc.unary_stream_rpc_method_handler(
-                    servicer.ExportScans,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_scans__pb2.ExportScansRequest.FromString,
-                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
-            ),
-            'GetAnalytics': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetAnalytics,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_scans__pb2.GetAnalyticsRequest.FromString,
-                    response_serializer=voketag_dot_scan_dot_v1_dot_history__pb2.ScanSummary.SerializeToString,
-            ),
             'NoteUnitEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.NoteUnitEvents,
-                    request_deserializer=voketag_dot_factory_dot_v1_dot_scans__pb2.NoteUnitEventsRequest.FromString,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_unit__events__pb2.NoteUnitEventsRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'ReportAnchorOutcome': grpc.unary_unary_rpc_method_handler(
@@ -1296,168 +795,6 @@ class FactoryService:
             _registered_method=True)
 
     @staticmethod
-    def PauseBatch(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/voketag.factory.v1.FactoryService/PauseBatch',
-            voketag_dot_factory_dot_v1_dot_factory__pb2.PauseBatchRequest.SerializeToString,
-            voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ResumeBatch(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/voketag.factory.v1.FactoryService/ResumeBatch',
-            voketag_dot_factory_dot_v1_dot_factory__pb2.ResumeBatchRequest.SerializeToString,
-            voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ImportUnits(request_iterator,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.stream_unary(
-            request_iterator,
-            target,
-            '/voketag.factory.v1.FactoryService/ImportUnits',
-            voketag_dot_factory_dot_v1_dot_imports__pb2.ImportUnitsRequest.SerializeToString,
-            voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ImportUnitsCsv(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/voketag.factory.v1.FactoryService/ImportUnitsCsv',
-            voketag_dot_factory_dot_v1_dot_imports__pb2.ImportUnitsCsvRequest.SerializeToString,
-            voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def GetBatchStatement(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/voketag.factory.v1.FactoryService/GetBatchStatement',
-            voketag_dot_factory_dot_v1_dot_statements__pb2.GetBatchStatementRequest.SerializeToString,
-            voketag_dot_factory_dot_v1_dot_statements__pb2.BatchStatement.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def GetStatementKeys(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/voketag.factory.v1.FactoryService/GetStatementKeys',
-            voketag_dot_factory_dot_v1_dot_statements__pb2.GetStatementKeysRequest.SerializeToString,
-            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
     def ListUnits(request,
             target,
             options=(),
@@ -1539,33 +876,6 @@ class FactoryService:
             _registered_method=True)
 
     @staticmethod
-    def GetUnit(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/voketag.factory.v1.FactoryService/GetUnit',
-            voketag_dot_factory_dot_v1_dot_factory__pb2.GetUnitRequest.SerializeToString,
-            voketag_dot_factory_dot_v1_dot_factory__pb2.Unit.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
     def SetUnitState(request,
             target,
             options=(),
@@ -1582,114 +892,6 @@ class FactoryService:
             '/voketag.factory.v1.FactoryService/SetUnitState',
             voketag_dot_factory_dot_v1_dot_factory__pb2.SetUnitStateRequest.SerializeToString,
             voketag_dot_factory_dot_v1_dot_factory__pb2.Unit.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def SetUnitStates(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/voketag.factory.v1.FactoryService/SetUnitStates',
-            voketag_dot_factory_dot_v1_dot_factory__pb2.SetUnitStatesRequest.SerializeToString,
-            voketag_dot_factory_dot_v1_dot_factory__pb2.UnitStateJob.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def SetUnitStatesCsv(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/voketag.factory.v1.FactoryService/SetUnitStatesCsv',
-            voketag_dot_factory_dot_v1_dot_factory__pb2.SetUnitStatesCsvRequest.SerializeToString,
-            voketag_dot_factory_dot_v1_dot_factory__pb2.UnitStateJob.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def GetUnitStateJob(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/voketag.factory.v1.FactoryService/GetUnitStateJob',
-            voketag_dot_factory_dot_v1_dot_factory__pb2.GetUnitStateJobRequest.SerializeToString,
-            voketag_dot_factory_dot_v1_dot_factory__pb2.UnitStateJob.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ListUnitStateJobs(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/voketag.factory.v1.FactoryService/ListUnitStateJobs',
-            voketag_dot_factory_dot_v1_dot_factory__pb2.ListUnitStateJobsRequest.SerializeToString,
-            voketag_dot_factory_dot_v1_dot_factory__pb2.ListUnitStateJobsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1809,276 +1011,6 @@ class FactoryService:
             _registered_method=True)
 
     @staticmethod
-    def CreateWebhookEndpoint(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/voketag.factory.v1.FactoryService/CreateWebhookEndpoint',
-            voketag_dot_factory_dot_v1_dot_webhooks__pb2.CreateWebhookEndpointRequest.SerializeToString,
-            voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookEndpointSecret.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def GetWebhookEndpoint(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/voketag.factory.v1.FactoryService/GetWebhookEndpoint',
-            voketag_dot_factory_dot_v1_dot_webhooks__pb2.GetWebhookEndpointRequest.SerializeToString,
-            voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookEndpoint.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ListWebhookEndpoints(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/voketag.factory.v1.FactoryService/ListWebhookEndpoints',
-            voketag_dot_factory_dot_v1_dot_webhooks__pb2.ListWebhookEndpointsRequest.SerializeToString,
-            voketag_dot_factory_dot_v1_dot_webhooks__pb2.ListWebhookEndpointsResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def UpdateWebhookEndpoint(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/voketag.factory.v1.FactoryService/UpdateWebhookEndpoint',
-            voketag_dot_factory_dot_v1_dot_webhooks__pb2.UpdateWebhookEndpointRequest.SerializeToString,
-            voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookEndpoint.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def DeleteWebhookEndpoint(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/voketag.factory.v1.FactoryService/DeleteWebhookEndpoint',
-            voketag_dot_factory_dot_v1_dot_webhooks__pb2.DeleteWebhookEndpointRequest.SerializeToString,
-            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def RotateWebhookSecret(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/voketag.factory.v1.FactoryService/RotateWebhookSecret',
-            voketag_dot_factory_dot_v1_dot_webhooks__pb2.RotateWebhookSecretRequest.SerializeToString,
-            voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookEndpointSecret.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def TestWebhookEndpoint(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/voketag.factory.v1.FactoryService/TestWebhookEndpoint',
-            voketag_dot_factory_dot_v1_dot_webhooks__pb2.TestWebhookEndpointRequest.SerializeToString,
-            voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookDelivery.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ListWebhookDeliveries(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/voketag.factory.v1.FactoryService/ListWebhookDeliveries',
-            voketag_dot_factory_dot_v1_dot_webhooks__pb2.ListWebhookDeliveriesRequest.SerializeToString,
-            voketag_dot_factory_dot_v1_dot_webhooks__pb2.ListWebhookDeliveriesResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def GetWebhookDelivery(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/voketag.factory.v1.FactoryService/GetWebhookDelivery',
-            voketag_dot_factory_dot_v1_dot_webhooks__pb2.GetWebhookDeliveryRequest.SerializeToString,
-            voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookDelivery.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def RedeliverWebhooks(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/voketag.factory.v1.FactoryService/RedeliverWebhooks',
-            voketag_dot_factory_dot_v1_dot_webhooks__pb2.RedeliverWebhooksRequest.SerializeToString,
-            voketag_dot_factory_dot_v1_dot_webhooks__pb2.RedeliverWebhooksResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
     def GetSettings(request,
             target,
             options=(),
@@ -2160,222 +1092,6 @@ class FactoryService:
             _registered_method=True)
 
     @staticmethod
-    def ListDeadLetters(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/voketag.factory.v1.FactoryService/ListDeadLetters',
-            voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ListDeadLettersRequest.SerializeToString,
-            voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ListDeadLettersResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def GetDeadLetter(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/voketag.factory.v1.FactoryService/GetDeadLetter',
-            voketag_dot_factory_dot_v1_dot_dead__letters__pb2.GetDeadLetterRequest.SerializeToString,
-            voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DeadLetter.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ReplayDeadLetter(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/voketag.factory.v1.FactoryService/ReplayDeadLetter',
-            voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ReplayDeadLetterRequest.SerializeToString,
-            voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DeadLetter.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ReplayDeadLetters(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/voketag.factory.v1.FactoryService/ReplayDeadLetters',
-            voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ReplayDeadLettersRequest.SerializeToString,
-            voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ReplayDeadLettersResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def DiscardDeadLetter(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/voketag.factory.v1.FactoryService/DiscardDeadLetter',
-            voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DiscardDeadLetterRequest.SerializeToString,
-            voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DeadLetter.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ListScans(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/voketag.factory.v1.FactoryService/ListScans',
-            voketag_dot_factory_dot_v1_dot_scans__pb2.ListScansRequest.SerializeToString,
-            voketag_dot_factory_dot_v1_dot_scans__pb2.ListScansResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ExportScans(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_stream(
-            request,
-            target,
-            '/voketag.factory.v1.FactoryService/ExportScans',
-            voketag_dot_factory_dot_v1_dot_scans__pb2.ExportScansRequest.SerializeToString,
-            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def GetAnalytics(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/voketag.factory.v1.FactoryService/GetAnalytics',
-            voketag_dot_factory_dot_v1_dot_scans__pb2.GetAnalyticsRequest.SerializeToString,
-            voketag_dot_scan_dot_v1_dot_history__pb2.ScanSummary.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
     def NoteUnitEvents(request,
             target,
             options=(),
@@ -2390,7 +1106,7 @@ class FactoryService:
             request,
             target,
             '/voketag.factory.v1.FactoryService/NoteUnitEvents',
-            voketag_dot_factory_dot_v1_dot_scans__pb2.NoteUnitEventsRequest.SerializeToString,
+            voketag_dot_factory_dot_v1_dot_unit__events__pb2.NoteUnitEventsRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,

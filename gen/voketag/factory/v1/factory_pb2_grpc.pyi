@@ -7,14 +7,9 @@ from collections import abc as _abc
 from google.api import httpbody_pb2 as _httpbody_pb2
 from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
-from voketag.factory.v1 import dead_letters_pb2 as _dead_letters_pb2
 from voketag.factory.v1 import factory_pb2 as _factory_pb2
-from voketag.factory.v1 import imports_pb2 as _imports_pb2
-from voketag.factory.v1 import scans_pb2 as _scans_pb2
 from voketag.factory.v1 import settings_pb2 as _settings_pb2
-from voketag.factory.v1 import statements_pb2 as _statements_pb2
-from voketag.factory.v1 import webhooks_pb2 as _webhooks_pb2
-from voketag.scan.v1 import history_pb2 as _history_pb2
+from voketag.factory.v1 import unit_events_pb2 as _unit_events_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -73,22 +68,6 @@ class FactoryServiceStub:
     """Cancels a PENDING, ISSUING or FAILED batch. Codes that were issued are void from then on.
     FAILED_PRECONDITION (BATCH_STATE) once the root was submitted. Cancelling twice is no error.
     """
-    PauseBatch: _grpc.UnaryUnaryMultiCallable[_factory_pb2.PauseBatchRequest, _factory_pb2.Batch]
-    """Stops the issuing of a PENDING or ISSUING batch until ResumeBatch, at the next whole chunk. Pausing twice is no error.
-    FAILED_PRECONDITION (BATCH_STATE) in any other state.
-    """
-    ResumeBatch: _grpc.UnaryUnaryMultiCallable[_factory_pb2.ResumeBatchRequest, _factory_pb2.Batch]
-    """Lets a paused batch go on from where it stopped. Resuming one that is not paused is no error."""
-    ImportUnits: _grpc.StreamUnaryMultiCallable[_imports_pb2.ImportUnitsRequest, _factory_pb2.Batch]
-    """Orders a batch whose serials come from a CSV file (docs/csv.md), sent in pieces, of any size up to 1,000,000 rows. The
-    whole file is checked before anything is issued: INVALID_ARGUMENT (INVALID_CSV) names its faults by line and column.
-    """
-    ImportUnitsCsv: _grpc.UnaryUnaryMultiCallable[_imports_pb2.ImportUnitsCsvRequest, _factory_pb2.Batch]
-    """The same with the file as the body, at most 10 MiB: RESOURCE_EXHAUSTED (FILE_TOO_LARGE) beyond."""
-    GetBatchStatement: _grpc.UnaryUnaryMultiCallable[_statements_pb2.GetBatchStatementRequest, _statements_pb2.BatchStatement]
-    """Returns a signed statement of how many units the batch has; the batch root commits to the same number."""
-    GetStatementKeys: _grpc.UnaryUnaryMultiCallable[_statements_pb2.GetStatementKeysRequest, _httpbody_pb2.HttpBody]
-    """The public keys that sign batch statements, as a JWK set (RFC 7517)."""
     ListUnits: _grpc.UnaryUnaryMultiCallable[_factory_pb2.ListUnitsRequest, _factory_pb2.ListUnitsResponse]
     """Lists the units of a batch in index order. Units are visible once all of them are issued."""
     ExportUnits: _grpc.UnaryStreamMultiCallable[_factory_pb2.ExportUnitsRequest, _httpbody_pb2.HttpBody]
@@ -97,20 +76,8 @@ class FactoryServiceStub:
     """
     RenderCode: _grpc.UnaryUnaryMultiCallable[_factory_pb2.RenderCodeRequest, _httpbody_pb2.HttpBody]
     """Renders one unit's URL as a QR code (ISO/IEC 18004, level M)."""
-    GetUnit: _grpc.UnaryUnaryMultiCallable[_factory_pb2.GetUnitRequest, _factory_pb2.Unit]
-    """Returns one unit, found by its id, by its code, or by its product and serial."""
     SetUnitState: _grpc.UnaryUnaryMultiCallable[_factory_pb2.SetUnitStateRequest, _factory_pb2.Unit]
     """Changes the state of one unit. Scan obeys within a second."""
-    SetUnitStates: _grpc.UnaryUnaryMultiCallable[_factory_pb2.SetUnitStatesRequest, _factory_pb2.UnitStateJob]
-    """Changes the state of many units: of a batch, a range of it, or a list of serials. Answers at once with a job; Scan obeys
-    each unit within a second of its change.
-    """
-    SetUnitStatesCsv: _grpc.UnaryUnaryMultiCallable[_factory_pb2.SetUnitStatesCsvRequest, _factory_pb2.UnitStateJob]
-    """The same for the serials in a CSV file (column `serial`), at most 10 MiB."""
-    GetUnitStateJob: _grpc.UnaryUnaryMultiCallable[_factory_pb2.GetUnitStateJobRequest, _factory_pb2.UnitStateJob]
-    """Returns how a job stands."""
-    ListUnitStateJobs: _grpc.UnaryUnaryMultiCallable[_factory_pb2.ListUnitStateJobsRequest, _factory_pb2.ListUnitStateJobsResponse]
-    """Lists the tenant's jobs, newest first."""
     CreateApiKey: _grpc.UnaryUnaryMultiCallable[_factory_pb2.CreateApiKeyRequest, _factory_pb2.CreateApiKeyResponse]
     """Makes an API key. The secret is in this answer and nowhere else, ever; a replay of the same request_id
     returns the key without it.
@@ -121,49 +88,13 @@ class FactoryServiceStub:
     """Makes a successor with the same name, scopes and expiry; the old key keeps working for overlap_seconds."""
     RevokeApiKey: _grpc.UnaryUnaryMultiCallable[_factory_pb2.RevokeApiKeyRequest, _factory_pb2.ApiKey]
     """Revokes an API key: every process refuses it within a second. Revoking twice is no error."""
-    CreateWebhookEndpoint: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.CreateWebhookEndpointRequest, _webhooks_pb2.WebhookEndpointSecret]
-    """Makes a webhook endpoint. Its secret is in this answer and nowhere else."""
-    GetWebhookEndpoint: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.GetWebhookEndpointRequest, _webhooks_pb2.WebhookEndpoint]
-    """Returns one webhook endpoint."""
-    ListWebhookEndpoints: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.ListWebhookEndpointsRequest, _webhooks_pb2.ListWebhookEndpointsResponse]
-    """Lists the tenant's webhook endpoints, newest first."""
-    UpdateWebhookEndpoint: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.UpdateWebhookEndpointRequest, _webhooks_pb2.WebhookEndpoint]
-    """Changes the fields named in update_mask."""
-    DeleteWebhookEndpoint: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.DeleteWebhookEndpointRequest, _empty_pb2.Empty]
-    """Deletes a webhook endpoint."""
-    RotateWebhookSecret: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.RotateWebhookSecretRequest, _webhooks_pb2.WebhookEndpointSecret]
-    """Gives a webhook endpoint a new secret; both sign for overlap_seconds."""
-    TestWebhookEndpoint: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.TestWebhookEndpointRequest, _webhooks_pb2.WebhookDelivery]
-    """Sends a `webhook.test` event to one endpoint."""
-    ListWebhookDeliveries: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.ListWebhookDeliveriesRequest, _webhooks_pb2.ListWebhookDeliveriesResponse]
-    """Lists an endpoint's deliveries, newest first."""
-    GetWebhookDelivery: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.GetWebhookDeliveryRequest, _webhooks_pb2.WebhookDelivery]
-    """Returns one delivery with its log."""
-    RedeliverWebhooks: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.RedeliverWebhooksRequest, _webhooks_pb2.RedeliverWebhooksResponse]
-    """Sends one delivery, or all that are not delivered since a time, again."""
     GetSettings: _grpc.UnaryUnaryMultiCallable[_settings_pb2.GetSettingsRequest, _settings_pb2.TenantSettings]
     """Returns the tenant's settings."""
     UpdateSettings: _grpc.UnaryUnaryMultiCallable[_settings_pb2.UpdateSettingsRequest, _settings_pb2.TenantSettings]
     """Changes the fields named in update_mask. Scan obeys within a second."""
     ListSettingsVersions: _grpc.UnaryUnaryMultiCallable[_settings_pb2.ListSettingsVersionsRequest, _settings_pb2.ListSettingsVersionsResponse]
     """Lists the settings as they were, newest first."""
-    ListDeadLetters: _grpc.UnaryUnaryMultiCallable[_dead_letters_pb2.ListDeadLettersRequest, _dead_letters_pb2.ListDeadLettersResponse]
-    """Lists the tenant's dead letters, newest first."""
-    GetDeadLetter: _grpc.UnaryUnaryMultiCallable[_dead_letters_pb2.GetDeadLetterRequest, _dead_letters_pb2.DeadLetter]
-    """Returns one dead letter."""
-    ReplayDeadLetter: _grpc.UnaryUnaryMultiCallable[_dead_letters_pb2.ReplayDeadLetterRequest, _dead_letters_pb2.DeadLetter]
-    """Does the work of a dead letter again."""
-    ReplayDeadLetters: _grpc.UnaryUnaryMultiCallable[_dead_letters_pb2.ReplayDeadLettersRequest, _dead_letters_pb2.ReplayDeadLettersResponse]
-    """Does the work of all waiting dead letters of a kind again."""
-    DiscardDeadLetter: _grpc.UnaryUnaryMultiCallable[_dead_letters_pb2.DiscardDeadLetterRequest, _dead_letters_pb2.DeadLetter]
-    """Gives a dead letter up for good."""
-    ListScans: _grpc.UnaryUnaryMultiCallable[_scans_pb2.ListScansRequest, _scans_pb2.ListScansResponse]
-    """Lists scans of the tenant's units, newest first."""
-    ExportScans: _grpc.UnaryStreamMultiCallable[_scans_pb2.ExportScansRequest, _httpbody_pb2.HttpBody]
-    """Streams scans of the tenant's units as CSV (RFC 4180, UTF-8, CRLF, with a header), newest first."""
-    GetAnalytics: _grpc.UnaryUnaryMultiCallable[_scans_pb2.GetAnalyticsRequest, _history_pb2.ScanSummary]
-    """Summarizes scans of the tenant's units, from rollups: a scan is in them a few seconds after its answer."""
-    NoteUnitEvents: _grpc.UnaryUnaryMultiCallable[_scans_pb2.NoteUnitEventsRequest, _empty_pb2.Empty]
+    NoteUnitEvents: _grpc.UnaryUnaryMultiCallable[_unit_events_pb2.NoteUnitEventsRequest, _empty_pb2.Empty]
     """Takes events about units from Scan: at least once, idempotent by event id."""
     ReportAnchorOutcome: _grpc.UnaryUnaryMultiCallable[_factory_pb2.ReportAnchorOutcomeRequest, _empty_pb2.Empty]
     """Takes the outcome of an anchor from Anchor: at least once, idempotent."""
@@ -208,22 +139,6 @@ class FactoryServiceAsyncStub(FactoryServiceStub):
     """Cancels a PENDING, ISSUING or FAILED batch. Codes that were issued are void from then on.
     FAILED_PRECONDITION (BATCH_STATE) once the root was submitted. Cancelling twice is no error.
     """
-    PauseBatch: _aio.UnaryUnaryMultiCallable[_factory_pb2.PauseBatchRequest, _factory_pb2.Batch]  # type: ignore[assignment]
-    """Stops the issuing of a PENDING or ISSUING batch until ResumeBatch, at the next whole chunk. Pausing twice is no error.
-    FAILED_PRECONDITION (BATCH_STATE) in any other state.
-    """
-    ResumeBatch: _aio.UnaryUnaryMultiCallable[_factory_pb2.ResumeBatchRequest, _factory_pb2.Batch]  # type: ignore[assignment]
-    """Lets a paused batch go on from where it stopped. Resuming one that is not paused is no error."""
-    ImportUnits: _aio.StreamUnaryMultiCallable[_imports_pb2.ImportUnitsRequest, _factory_pb2.Batch]  # type: ignore[assignment]
-    """Orders a batch whose serials come from a CSV file (docs/csv.md), sent in pieces, of any size up to 1,000,000 rows. The
-    whole file is checked before anything is issued: INVALID_ARGUMENT (INVALID_CSV) names its faults by line and column.
-    """
-    ImportUnitsCsv: _aio.UnaryUnaryMultiCallable[_imports_pb2.ImportUnitsCsvRequest, _factory_pb2.Batch]  # type: ignore[assignment]
-    """The same with the file as the body, at most 10 MiB: RESOURCE_EXHAUSTED (FILE_TOO_LARGE) beyond."""
-    GetBatchStatement: _aio.UnaryUnaryMultiCallable[_statements_pb2.GetBatchStatementRequest, _statements_pb2.BatchStatement]  # type: ignore[assignment]
-    """Returns a signed statement of how many units the batch has; the batch root commits to the same number."""
-    GetStatementKeys: _aio.UnaryUnaryMultiCallable[_statements_pb2.GetStatementKeysRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
-    """The public keys that sign batch statements, as a JWK set (RFC 7517)."""
     ListUnits: _aio.UnaryUnaryMultiCallable[_factory_pb2.ListUnitsRequest, _factory_pb2.ListUnitsResponse]  # type: ignore[assignment]
     """Lists the units of a batch in index order. Units are visible once all of them are issued."""
     ExportUnits: _aio.UnaryStreamMultiCallable[_factory_pb2.ExportUnitsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
@@ -232,20 +147,8 @@ class FactoryServiceAsyncStub(FactoryServiceStub):
     """
     RenderCode: _aio.UnaryUnaryMultiCallable[_factory_pb2.RenderCodeRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Renders one unit's URL as a QR code (ISO/IEC 18004, level M)."""
-    GetUnit: _aio.UnaryUnaryMultiCallable[_factory_pb2.GetUnitRequest, _factory_pb2.Unit]  # type: ignore[assignment]
-    """Returns one unit, found by its id, by its code, or by its product and serial."""
     SetUnitState: _aio.UnaryUnaryMultiCallable[_factory_pb2.SetUnitStateRequest, _factory_pb2.Unit]  # type: ignore[assignment]
     """Changes the state of one unit. Scan obeys within a second."""
-    SetUnitStates: _aio.UnaryUnaryMultiCallable[_factory_pb2.SetUnitStatesRequest, _factory_pb2.UnitStateJob]  # type: ignore[assignment]
-    """Changes the state of many units: of a batch, a range of it, or a list of serials. Answers at once with a job; Scan obeys
-    each unit within a second of its change.
-    """
-    SetUnitStatesCsv: _aio.UnaryUnaryMultiCallable[_factory_pb2.SetUnitStatesCsvRequest, _factory_pb2.UnitStateJob]  # type: ignore[assignment]
-    """The same for the serials in a CSV file (column `serial`), at most 10 MiB."""
-    GetUnitStateJob: _aio.UnaryUnaryMultiCallable[_factory_pb2.GetUnitStateJobRequest, _factory_pb2.UnitStateJob]  # type: ignore[assignment]
-    """Returns how a job stands."""
-    ListUnitStateJobs: _aio.UnaryUnaryMultiCallable[_factory_pb2.ListUnitStateJobsRequest, _factory_pb2.ListUnitStateJobsResponse]  # type: ignore[assignment]
-    """Lists the tenant's jobs, newest first."""
     CreateApiKey: _aio.UnaryUnaryMultiCallable[_factory_pb2.CreateApiKeyRequest, _factory_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
     """Makes an API key. The secret is in this answer and nowhere else, ever; a replay of the same request_id
     returns the key without it.
@@ -256,49 +159,13 @@ class FactoryServiceAsyncStub(FactoryServiceStub):
     """Makes a successor with the same name, scopes and expiry; the old key keeps working for overlap_seconds."""
     RevokeApiKey: _aio.UnaryUnaryMultiCallable[_factory_pb2.RevokeApiKeyRequest, _factory_pb2.ApiKey]  # type: ignore[assignment]
     """Revokes an API key: every process refuses it within a second. Revoking twice is no error."""
-    CreateWebhookEndpoint: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.CreateWebhookEndpointRequest, _webhooks_pb2.WebhookEndpointSecret]  # type: ignore[assignment]
-    """Makes a webhook endpoint. Its secret is in this answer and nowhere else."""
-    GetWebhookEndpoint: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.GetWebhookEndpointRequest, _webhooks_pb2.WebhookEndpoint]  # type: ignore[assignment]
-    """Returns one webhook endpoint."""
-    ListWebhookEndpoints: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.ListWebhookEndpointsRequest, _webhooks_pb2.ListWebhookEndpointsResponse]  # type: ignore[assignment]
-    """Lists the tenant's webhook endpoints, newest first."""
-    UpdateWebhookEndpoint: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.UpdateWebhookEndpointRequest, _webhooks_pb2.WebhookEndpoint]  # type: ignore[assignment]
-    """Changes the fields named in update_mask."""
-    DeleteWebhookEndpoint: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.DeleteWebhookEndpointRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Deletes a webhook endpoint."""
-    RotateWebhookSecret: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.RotateWebhookSecretRequest, _webhooks_pb2.WebhookEndpointSecret]  # type: ignore[assignment]
-    """Gives a webhook endpoint a new secret; both sign for overlap_seconds."""
-    TestWebhookEndpoint: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.TestWebhookEndpointRequest, _webhooks_pb2.WebhookDelivery]  # type: ignore[assignment]
-    """Sends a `webhook.test` event to one endpoint."""
-    ListWebhookDeliveries: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.ListWebhookDeliveriesRequest, _webhooks_pb2.ListWebhookDeliveriesResponse]  # type: ignore[assignment]
-    """Lists an endpoint's deliveries, newest first."""
-    GetWebhookDelivery: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.GetWebhookDeliveryRequest, _webhooks_pb2.WebhookDelivery]  # type: ignore[assignment]
-    """Returns one delivery with its log."""
-    RedeliverWebhooks: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.RedeliverWebhooksRequest, _webhooks_pb2.RedeliverWebhooksResponse]  # type: ignore[assignment]
-    """Sends one delivery, or all that are not delivered since a time, again."""
     GetSettings: _aio.UnaryUnaryMultiCallable[_settings_pb2.GetSettingsRequest, _settings_pb2.TenantSettings]  # type: ignore[assignment]
     """Returns the tenant's settings."""
     UpdateSettings: _aio.UnaryUnaryMultiCallable[_settings_pb2.UpdateSettingsRequest, _settings_pb2.TenantSettings]  # type: ignore[assignment]
     """Changes the fields named in update_mask. Scan obeys within a second."""
     ListSettingsVersions: _aio.UnaryUnaryMultiCallable[_settings_pb2.ListSettingsVersionsRequest, _settings_pb2.ListSettingsVersionsResponse]  # type: ignore[assignment]
     """Lists the settings as they were, newest first."""
-    ListDeadLetters: _aio.UnaryUnaryMultiCallable[_dead_letters_pb2.ListDeadLettersRequest, _dead_letters_pb2.ListDeadLettersResponse]  # type: ignore[assignment]
-    """Lists the tenant's dead letters, newest first."""
-    GetDeadLetter: _aio.UnaryUnaryMultiCallable[_dead_letters_pb2.GetDeadLetterRequest, _dead_letters_pb2.DeadLetter]  # type: ignore[assignment]
-    """Returns one dead letter."""
-    ReplayDeadLetter: _aio.UnaryUnaryMultiCallable[_dead_letters_pb2.ReplayDeadLetterRequest, _dead_letters_pb2.DeadLetter]  # type: ignore[assignment]
-    """Does the work of a dead letter again."""
-    ReplayDeadLetters: _aio.UnaryUnaryMultiCallable[_dead_letters_pb2.ReplayDeadLettersRequest, _dead_letters_pb2.ReplayDeadLettersResponse]  # type: ignore[assignment]
-    """Does the work of all waiting dead letters of a kind again."""
-    DiscardDeadLetter: _aio.UnaryUnaryMultiCallable[_dead_letters_pb2.DiscardDeadLetterRequest, _dead_letters_pb2.DeadLetter]  # type: ignore[assignment]
-    """Gives a dead letter up for good."""
-    ListScans: _aio.UnaryUnaryMultiCallable[_scans_pb2.ListScansRequest, _scans_pb2.ListScansResponse]  # type: ignore[assignment]
-    """Lists scans of the tenant's units, newest first."""
-    ExportScans: _aio.UnaryStreamMultiCallable[_scans_pb2.ExportScansRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
-    """Streams scans of the tenant's units as CSV (RFC 4180, UTF-8, CRLF, with a header), newest first."""
-    GetAnalytics: _aio.UnaryUnaryMultiCallable[_scans_pb2.GetAnalyticsRequest, _history_pb2.ScanSummary]  # type: ignore[assignment]
-    """Summarizes scans of the tenant's units, from rollups: a scan is in them a few seconds after its answer."""
-    NoteUnitEvents: _aio.UnaryUnaryMultiCallable[_scans_pb2.NoteUnitEventsRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    NoteUnitEvents: _aio.UnaryUnaryMultiCallable[_unit_events_pb2.NoteUnitEventsRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Takes events about units from Scan: at least once, idempotent by event id."""
     ReportAnchorOutcome: _aio.UnaryUnaryMultiCallable[_factory_pb2.ReportAnchorOutcomeRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Takes the outcome of an anchor from Anchor: at least once, idempotent."""
@@ -408,58 +275,6 @@ class FactoryServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
-    def PauseBatch(
-        self,
-        request: _factory_pb2.PauseBatchRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_factory_pb2.Batch, _abc.Awaitable[_factory_pb2.Batch]]:
-        """Stops the issuing of a PENDING or ISSUING batch until ResumeBatch, at the next whole chunk. Pausing twice is no error.
-        FAILED_PRECONDITION (BATCH_STATE) in any other state.
-        """
-
-    @_abc_1.abstractmethod
-    def ResumeBatch(
-        self,
-        request: _factory_pb2.ResumeBatchRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_factory_pb2.Batch, _abc.Awaitable[_factory_pb2.Batch]]:
-        """Lets a paused batch go on from where it stopped. Resuming one that is not paused is no error."""
-
-    @_abc_1.abstractmethod
-    def ImportUnits(
-        self,
-        request_iterator: _MaybeAsyncIterator[_imports_pb2.ImportUnitsRequest],
-        context: _ServicerContext,
-    ) -> _typing.Union[_factory_pb2.Batch, _abc.Awaitable[_factory_pb2.Batch]]:
-        """Orders a batch whose serials come from a CSV file (docs/csv.md), sent in pieces, of any size up to 1,000,000 rows. The
-        whole file is checked before anything is issued: INVALID_ARGUMENT (INVALID_CSV) names its faults by line and column.
-        """
-
-    @_abc_1.abstractmethod
-    def ImportUnitsCsv(
-        self,
-        request: _imports_pb2.ImportUnitsCsvRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_factory_pb2.Batch, _abc.Awaitable[_factory_pb2.Batch]]:
-        """The same with the file as the body, at most 10 MiB: RESOURCE_EXHAUSTED (FILE_TOO_LARGE) beyond."""
-
-    @_abc_1.abstractmethod
-    def GetBatchStatement(
-        self,
-        request: _statements_pb2.GetBatchStatementRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_statements_pb2.BatchStatement, _abc.Awaitable[_statements_pb2.BatchStatement]]:
-        """Returns a signed statement of how many units the batch has; the batch root commits to the same number."""
-
-    @_abc_1.abstractmethod
-    def GetStatementKeys(
-        self,
-        request: _statements_pb2.GetStatementKeysRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
-        """The public keys that sign batch statements, as a JWK set (RFC 7517)."""
-
-    @_abc_1.abstractmethod
     def ListUnits(
         self,
         request: _factory_pb2.ListUnitsRequest,
@@ -486,54 +301,12 @@ class FactoryServiceServicer(metaclass=_abc_1.ABCMeta):
         """Renders one unit's URL as a QR code (ISO/IEC 18004, level M)."""
 
     @_abc_1.abstractmethod
-    def GetUnit(
-        self,
-        request: _factory_pb2.GetUnitRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_factory_pb2.Unit, _abc.Awaitable[_factory_pb2.Unit]]:
-        """Returns one unit, found by its id, by its code, or by its product and serial."""
-
-    @_abc_1.abstractmethod
     def SetUnitState(
         self,
         request: _factory_pb2.SetUnitStateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_factory_pb2.Unit, _abc.Awaitable[_factory_pb2.Unit]]:
         """Changes the state of one unit. Scan obeys within a second."""
-
-    @_abc_1.abstractmethod
-    def SetUnitStates(
-        self,
-        request: _factory_pb2.SetUnitStatesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_factory_pb2.UnitStateJob, _abc.Awaitable[_factory_pb2.UnitStateJob]]:
-        """Changes the state of many units: of a batch, a range of it, or a list of serials. Answers at once with a job; Scan obeys
-        each unit within a second of its change.
-        """
-
-    @_abc_1.abstractmethod
-    def SetUnitStatesCsv(
-        self,
-        request: _factory_pb2.SetUnitStatesCsvRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_factory_pb2.UnitStateJob, _abc.Awaitable[_factory_pb2.UnitStateJob]]:
-        """The same for the serials in a CSV file (column `serial`), at most 10 MiB."""
-
-    @_abc_1.abstractmethod
-    def GetUnitStateJob(
-        self,
-        request: _factory_pb2.GetUnitStateJobRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_factory_pb2.UnitStateJob, _abc.Awaitable[_factory_pb2.UnitStateJob]]:
-        """Returns how a job stands."""
-
-    @_abc_1.abstractmethod
-    def ListUnitStateJobs(
-        self,
-        request: _factory_pb2.ListUnitStateJobsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_factory_pb2.ListUnitStateJobsResponse, _abc.Awaitable[_factory_pb2.ListUnitStateJobsResponse]]:
-        """Lists the tenant's jobs, newest first."""
 
     @_abc_1.abstractmethod
     def CreateApiKey(
@@ -570,86 +343,6 @@ class FactoryServiceServicer(metaclass=_abc_1.ABCMeta):
         """Revokes an API key: every process refuses it within a second. Revoking twice is no error."""
 
     @_abc_1.abstractmethod
-    def CreateWebhookEndpoint(
-        self,
-        request: _webhooks_pb2.CreateWebhookEndpointRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_webhooks_pb2.WebhookEndpointSecret, _abc.Awaitable[_webhooks_pb2.WebhookEndpointSecret]]:
-        """Makes a webhook endpoint. Its secret is in this answer and nowhere else."""
-
-    @_abc_1.abstractmethod
-    def GetWebhookEndpoint(
-        self,
-        request: _webhooks_pb2.GetWebhookEndpointRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_webhooks_pb2.WebhookEndpoint, _abc.Awaitable[_webhooks_pb2.WebhookEndpoint]]:
-        """Returns one webhook endpoint."""
-
-    @_abc_1.abstractmethod
-    def ListWebhookEndpoints(
-        self,
-        request: _webhooks_pb2.ListWebhookEndpointsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_webhooks_pb2.ListWebhookEndpointsResponse, _abc.Awaitable[_webhooks_pb2.ListWebhookEndpointsResponse]]:
-        """Lists the tenant's webhook endpoints, newest first."""
-
-    @_abc_1.abstractmethod
-    def UpdateWebhookEndpoint(
-        self,
-        request: _webhooks_pb2.UpdateWebhookEndpointRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_webhooks_pb2.WebhookEndpoint, _abc.Awaitable[_webhooks_pb2.WebhookEndpoint]]:
-        """Changes the fields named in update_mask."""
-
-    @_abc_1.abstractmethod
-    def DeleteWebhookEndpoint(
-        self,
-        request: _webhooks_pb2.DeleteWebhookEndpointRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Deletes a webhook endpoint."""
-
-    @_abc_1.abstractmethod
-    def RotateWebhookSecret(
-        self,
-        request: _webhooks_pb2.RotateWebhookSecretRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_webhooks_pb2.WebhookEndpointSecret, _abc.Awaitable[_webhooks_pb2.WebhookEndpointSecret]]:
-        """Gives a webhook endpoint a new secret; both sign for overlap_seconds."""
-
-    @_abc_1.abstractmethod
-    def TestWebhookEndpoint(
-        self,
-        request: _webhooks_pb2.TestWebhookEndpointRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_webhooks_pb2.WebhookDelivery, _abc.Awaitable[_webhooks_pb2.WebhookDelivery]]:
-        """Sends a `webhook.test` event to one endpoint."""
-
-    @_abc_1.abstractmethod
-    def ListWebhookDeliveries(
-        self,
-        request: _webhooks_pb2.ListWebhookDeliveriesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_webhooks_pb2.ListWebhookDeliveriesResponse, _abc.Awaitable[_webhooks_pb2.ListWebhookDeliveriesResponse]]:
-        """Lists an endpoint's deliveries, newest first."""
-
-    @_abc_1.abstractmethod
-    def GetWebhookDelivery(
-        self,
-        request: _webhooks_pb2.GetWebhookDeliveryRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_webhooks_pb2.WebhookDelivery, _abc.Awaitable[_webhooks_pb2.WebhookDelivery]]:
-        """Returns one delivery with its log."""
-
-    @_abc_1.abstractmethod
-    def RedeliverWebhooks(
-        self,
-        request: _webhooks_pb2.RedeliverWebhooksRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_webhooks_pb2.RedeliverWebhooksResponse, _abc.Awaitable[_webhooks_pb2.RedeliverWebhooksResponse]]:
-        """Sends one delivery, or all that are not delivered since a time, again."""
-
-    @_abc_1.abstractmethod
     def GetSettings(
         self,
         request: _settings_pb2.GetSettingsRequest,
@@ -674,73 +367,9 @@ class FactoryServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the settings as they were, newest first."""
 
     @_abc_1.abstractmethod
-    def ListDeadLetters(
-        self,
-        request: _dead_letters_pb2.ListDeadLettersRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_dead_letters_pb2.ListDeadLettersResponse, _abc.Awaitable[_dead_letters_pb2.ListDeadLettersResponse]]:
-        """Lists the tenant's dead letters, newest first."""
-
-    @_abc_1.abstractmethod
-    def GetDeadLetter(
-        self,
-        request: _dead_letters_pb2.GetDeadLetterRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_dead_letters_pb2.DeadLetter, _abc.Awaitable[_dead_letters_pb2.DeadLetter]]:
-        """Returns one dead letter."""
-
-    @_abc_1.abstractmethod
-    def ReplayDeadLetter(
-        self,
-        request: _dead_letters_pb2.ReplayDeadLetterRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_dead_letters_pb2.DeadLetter, _abc.Awaitable[_dead_letters_pb2.DeadLetter]]:
-        """Does the work of a dead letter again."""
-
-    @_abc_1.abstractmethod
-    def ReplayDeadLetters(
-        self,
-        request: _dead_letters_pb2.ReplayDeadLettersRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_dead_letters_pb2.ReplayDeadLettersResponse, _abc.Awaitable[_dead_letters_pb2.ReplayDeadLettersResponse]]:
-        """Does the work of all waiting dead letters of a kind again."""
-
-    @_abc_1.abstractmethod
-    def DiscardDeadLetter(
-        self,
-        request: _dead_letters_pb2.DiscardDeadLetterRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_dead_letters_pb2.DeadLetter, _abc.Awaitable[_dead_letters_pb2.DeadLetter]]:
-        """Gives a dead letter up for good."""
-
-    @_abc_1.abstractmethod
-    def ListScans(
-        self,
-        request: _scans_pb2.ListScansRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_scans_pb2.ListScansResponse, _abc.Awaitable[_scans_pb2.ListScansResponse]]:
-        """Lists scans of the tenant's units, newest first."""
-
-    @_abc_1.abstractmethod
-    def ExportScans(
-        self,
-        request: _scans_pb2.ExportScansRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
-        """Streams scans of the tenant's units as CSV (RFC 4180, UTF-8, CRLF, with a header), newest first."""
-
-    @_abc_1.abstractmethod
-    def GetAnalytics(
-        self,
-        request: _scans_pb2.GetAnalyticsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_history_pb2.ScanSummary, _abc.Awaitable[_history_pb2.ScanSummary]]:
-        """Summarizes scans of the tenant's units, from rollups: a scan is in them a few seconds after its answer."""
-
-    @_abc_1.abstractmethod
     def NoteUnitEvents(
         self,
-        request: _scans_pb2.NoteUnitEventsRequest,
+        request: _unit_events_pb2.NoteUnitEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Takes events about units from Scan: at least once, idempotent by event id."""

@@ -9,7 +9,6 @@ from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
-from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -20,30 +19,6 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
-
-class _TagType:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _TagTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TagType.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    TAG_TYPE_UNSPECIFIED: _TagType.ValueType  # 0
-    """Never sent."""
-    TAG_TYPE_QR: _TagType.ValueType  # 1
-    """A printed QR code."""
-    TAG_TYPE_NFC: _TagType.ValueType  # 2
-    """An NFC tag."""
-
-class TagType(_TagType, metaclass=_TagTypeEnumTypeWrapper):
-    """What is printed or written: where a code goes by default."""
-
-TAG_TYPE_UNSPECIFIED: TagType.ValueType  # 0
-"""Never sent."""
-TAG_TYPE_QR: TagType.ValueType  # 1
-"""A printed QR code."""
-TAG_TYPE_NFC: TagType.ValueType  # 2
-"""An NFC tag."""
-Global___TagType: _TypeAlias = TagType  # noqa: Y015
 
 @_typing.final
 class TenantSettings(_message.Message):
@@ -57,9 +32,7 @@ class TenantSettings(_message.Message):
     HIGH_RISK_ABOVE_FIELD_NUMBER: _builtins.int
     DISABLED_FACTORS_FIELD_NUMBER: _builtins.int
     LANGUAGES_FIELD_NUMBER: _builtins.int
-    DEFAULT_TAG_TYPE_FIELD_NUMBER: _builtins.int
     SANDBOX_FIELD_NUMBER: _builtins.int
-    DEFAULT_WEBHOOK_EVENTS_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_BY_FIELD_NUMBER: _builtins.int
     version: _builtins.int
@@ -70,10 +43,8 @@ class TenantSettings(_message.Message):
     """Scores above this are VERDICT_WARNING, 0..100, at most high_risk_above. Default 40."""
     high_risk_above: _builtins.int
     """Scores above this are VERDICT_HIGH_RISK, 0..100. Default 70."""
-    default_tag_type: Global___TagType.ValueType
-    """What exports and QR codes are made for unless a request says otherwise."""
     sandbox: _builtins.bool
-    """New batches are trials: marked, at most 1,000 units, never anchored on a production chain, and Scan says so."""
+    """New batches are trials: marked, at most 1,000 units, anchored on no chain, and Scan says so."""
     updated_by: _builtins.str
     """Who changed it: `key <id>`, `user <uuid>` or `operator`. Only ListSettingsVersions and GetSettings fill it."""
     @_builtins.property
@@ -85,10 +56,6 @@ class TenantSettings(_message.Message):
         """Languages of the consumer page in the order that the tenant prefers (`pt-BR`, `en`, `es`); the first one serves readers
         of other languages. Empty means the platform's.
         """
-
-    @_builtins.property
-    def default_webhook_events(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Topics of new webhook endpoints that name none; empty means all."""
 
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
@@ -103,15 +70,13 @@ class TenantSettings(_message.Message):
         high_risk_above: _builtins.int = ...,
         disabled_factors: _abc.Iterable[_builtins.str] | None = ...,
         languages: _abc.Iterable[_builtins.str] | None = ...,
-        default_tag_type: Global___TagType.ValueType = ...,
         sandbox: _builtins.bool = ...,
-        default_webhook_events: _abc.Iterable[_builtins.str] | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         updated_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_tag_type", b"default_tag_type", "default_webhook_events", b"default_webhook_events", "disabled_factors", b"disabled_factors", "high_risk_above", b"high_risk_above", "languages", b"languages", "sandbox", b"sandbox", "updated_at", b"updated_at", "updated_by", b"updated_by", "verification_base_url", b"verification_base_url", "version", b"version", "warning_above", b"warning_above"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disabled_factors", b"disabled_factors", "high_risk_above", b"high_risk_above", "languages", b"languages", "sandbox", b"sandbox", "updated_at", b"updated_at", "updated_by", b"updated_by", "verification_base_url", b"verification_base_url", "version", b"version", "warning_above", b"warning_above"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,8 +1,0 @@
-"""Nothing yet."""
-
-revision = "0013"
-down_revision = "0012"
-
-
-def upgrade() -> None:
-    """Change nothing."""

@@ -1,0 +1,116 @@
+"""A tenant's settings: typed, versioned, and nobody else's."""
+
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+
+from tests.rpc.calls import Client, refusal
+from voketag.factory.v1 import factory_pb2, settings_pb2, unit_events_pb2
+
+
+def change(*paths: str, request_id: str = "", **settings: object) -> settings_pb2.UpdateSettingsRequest:
+    request = settings_pb2.UpdateSettingsRequest(
+        settings=settings_pb2.TenantSettings(**settings), request_id=request_id
+    )
+    request.update_mask.paths.extend(paths)
+    return request
+
+
+async def test_a_tenant_begins_with_the_defaults(factory: Client) -> None:
+    settings = await factory.GetSettings(settings_pb2.GetSettingsRequest())
+    assert (settings.version, settings.warning_above, settings.high_risk_above) == (1, 40, 70)
+    assert (settings.verification_base_url, settings.sandbox) == ("https://acme.example", False)
+
+
+async def test_a_change_is_a_new_version_and_the_old_one_stays_to_be_seen(factory: Client) -> None:
+    first = await factory.UpdateSettings(change(warning_above=30, languages=["pt-BR", "en"]))
+    second = await factory.UpdateSettings(change("warning_above", "disabled_factors", disabled_factors=["rapid_scans"]))
+    assert (first.version, first.warning_above, list(first.languages)) == (2, 30, ["pt-BR", "en"])
+    assert (second.version, second.warning_above, list(second.disabled_factors)) == (3, 0, ["rapid_scans"])
+    assert second.updated_by.startswith("key ")
+    pages = [await factory.ListSettingsVersions(settings_pb2.ListSettingsVersionsRequest(page_size=2))]
+    pages.append(
+        await factory.ListSettingsVersions(
+            settings_pb2.ListSettingsVersionsRequest(page_size=2, page_token=pages[0].next_page_token)
+        )
+    )
+    assert [[each.version for each in page.versions] for page in pages] == [[3, 2], [1]]
+    assert (pages[1].versions[0].warning_above, pages[1].versions[0].updated_by) == (40, "operator")
+    assert not pages[1].next_page_token
+
+
+async def test_a_change_to_what_is_there_makes_no_version(factory: Client) -> None:
+    assert (await factory.UpdateSettings(change(warning_above=40))).version == 1
+
+
+async def test_whoever_saw_an_older_version_is_told(factory: Client) -> None:
+    await factory.UpdateSettings(change(version=1, warning_above=30))
+    answer = await refusal(factory.UpdateSettings(change(version=1, warning_above=35)))
+    assert (answer.code, answer.reason) == ("ABORTED", "CONCURRENT_UPDATE")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"warning_above": 80},
+        {"warning_above": 101},
+        {"high_risk_above": 10},
+        {"languages": ["fr"]},
+        {"disabled_factors": ["Not A Name"]},
+        {"verification_base_url": "ftp://acme.example"},
+        {"verification_base_url": "https://acme.example/"},
+        {"verification_base_url": "https://acme.example/a b"},
+    ],
+    ids=str,
+)
+async def test_what_makes_no_sense_is_refused(factory: Client, wrong: dict[str, object]) -> None:
+    assert (await refusal(factory.UpdateSettings(change(**wrong)))).code == "INVALID_ARGUMENT"
+    assert (await factory.GetSettings(settings_pb2.GetSettingsRequest())).version == 1
+
+
+async def test_an_unknown_name_in_the_mask_is_refused(factory: Client) -> None:
+    assert (await refusal(factory.UpdateSettings(change("version")))).code == "INVALID_ARGUMENT"
+
+
+async def test_settings_are_a_tenants_own(factory: Client, factory_of_rival: Client) -> None:
+    await factory.UpdateSettings(change(warning_above=10))
+    assert (await factory_of_rival.GetSettings(settings_pb2.GetSettingsRequest())).warning_above == 40
+
+
+async def test_a_new_base_url_is_what_is_printed_from_then_on(factory: Client) -> None:
+    changed = await factory.UpdateSettings(change(verification_base_url="https://v.acme.example/check"))
+    assert changed.verification_base_url == "https://v.acme.example/check"
+
+
+async def test_a_sandbox_batch_is_small_and_marked(factory: Client) -> None:
+    await factory.UpdateSettings(change(sandbox=True))
+    product = await factory.CreateProduct(factory_pb2.CreateProductRequest(sku="A-1", name="Oil"))
+    order = factory_pb2.CreateBatchRequest(product_id=product.product_id, quantity=1001)
+    answer = await refusal(factory.CreateBatch(order))
+    assert (answer.code, answer.reason) == ("FAILED_PRECONDITION", "SANDBOX_LIMIT")
+    order.quantity = 1000
+    assert (await factory.CreateBatch(order)).sandbox
+    await factory.UpdateSettings(change("sandbox", sandbox=False))
+    assert not (await factory.CreateBatch(order)).sandbox
+
+
+async def test_scans_events_are_taken_once(factory_as: Callable[..., Client], token_keys, acme, database_url) -> None:
+    import asyncpg
+
+    scan = factory_as(token_keys.service("scan", audience="factory"))
+    event = unit_events_pb2.UnitEvent(
+        event_id=str(uuid4()),
+        kind=unit_events_pb2.UNIT_EVENT_KIND_REPORTED,
+        tenant_id=str(acme.tenant_id),
+        unit_id=7,
+        batch_id=str(uuid4()),
+        details={"reason": "counterfeit"},
+    )
+    event.occurred_at.GetCurrentTime()
+    for _ in range(2):
+        await scan.NoteUnitEvents(unit_events_pb2.NoteUnitEventsRequest(events=[event]))
+    connection = await asyncpg.connect(database_url())
+    rows = await connection.fetch("SELECT topic, payload->>'reason' AS reason FROM factory.outbox")
+    await connection.close()
+    assert [tuple(row) for row in rows] == [("unit.reported", "counterfeit")]

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from voketag.factory.v1 import factory_pb2
+from voketag.factory.v1 import factory_pb2, settings_pb2
 from voketag.scan.v1 import scan_pb2
 from voketag_sdk import models
 
@@ -111,12 +111,32 @@ def scan_result(message: scan_pb2.ScanResponse) -> models.ScanResult:
         unit=models.ScannedUnit(
             serial=message.unit.serial,
             state=_enum(models.UnitState, scan_pb2.UnitState.DESCRIPTOR, message.unit.state),
+            state_reason=_enum(models.UnitStateReason, scan_pb2.UnitStateReason.DESCRIPTOR, message.unit.state_reason),
         ),
         history=_history(message.history),
         message=message.message,
         country=message.country,
         scanned_at=_moment(message.scanned_at),
         degraded=message.degraded,
+        code_genuine=message.code_genuine,
+        advice=message.advice,
+        sandbox=message.sandbox,
+        signed_verdict=message.signed_verdict,
+    )
+
+
+def settings(message: settings_pb2.TenantSettings) -> models.TenantSettings:
+    """Return a version of a tenant's settings."""
+    return models.TenantSettings(
+        version=message.version,
+        verification_base_url=message.verification_base_url,
+        warning_above=message.warning_above,
+        high_risk_above=message.high_risk_above,
+        disabled_factors=tuple(message.disabled_factors),
+        languages=tuple(message.languages),
+        sandbox=message.sandbox,
+        updated_at=_moment(message.updated_at),
+        updated_by=message.updated_by,
     )
 
 

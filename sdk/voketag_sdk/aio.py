@@ -10,6 +10,7 @@ from voketag_sdk import _convert
 from voketag_sdk._api_keys import AsyncApiKeys
 from voketag_sdk._batches import AsyncBatches
 from voketag_sdk._products import AsyncProducts
+from voketag_sdk._settings import AsyncSettings
 from voketag_sdk._transport import Transport
 from voketag_sdk._units import AsyncUnits
 from voketag_sdk.models import ScanResult
@@ -52,6 +53,7 @@ class AsyncClient:
             ca_file=Path(ca_file) if ca_file else None,
         )
         self.products = AsyncProducts(self._transport)
+        self.settings = AsyncSettings(self._transport)
         self.batches = AsyncBatches(self._transport)
         self.units = AsyncUnits(self._transport)
         self.api_keys = AsyncApiKeys(self._transport)
@@ -74,6 +76,7 @@ class AsyncClient:
         *,
         screen_resolution: str = "",
         timezone: str = "",
+        signed: bool = False,
         timeout: float | None = None,
     ) -> ScanResult:
         """Scan a code, as a consumer's device does: it counts. MalformedCode, UnknownCode.
@@ -82,7 +85,7 @@ class AsyncClient:
         recorded, so Unavailable is raised instead of scanning twice.
         """
         device = scan_pb2.Device(screen_resolution=screen_resolution, timezone=timezone)
-        request = scan_pb2.ScanRequest(code=code, device=device)
+        request = scan_pb2.ScanRequest(code=code, device=device, signed=signed)
         return _convert.scan_result(
             await self._transport.call(self._transport.scan.Scan, request, timeout=timeout, idempotent=False)
         )

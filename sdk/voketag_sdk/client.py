@@ -7,6 +7,7 @@ from typing import Self
 from voketag_sdk._api_keys import AsyncApiKeys
 from voketag_sdk._batches import WAIT_SECONDS, AsyncBatches, completed
 from voketag_sdk._products import AsyncProducts
+from voketag_sdk._settings import AsyncSettings
 from voketag_sdk._sync import LoopThread, SyncGroup, blocking, iterating
 from voketag_sdk._units import AsyncUnits
 from voketag_sdk.aio import DEFAULT_TIMEOUT_SECONDS, AsyncClient
@@ -22,6 +23,14 @@ class Products(SyncGroup[AsyncProducts]):
     list = iterating(AsyncProducts.list)
     update = blocking(AsyncProducts.update)
     archive = blocking(AsyncProducts.archive)
+
+
+class Settings(SyncGroup[AsyncSettings]):
+    """The tenant's settings."""
+
+    get = blocking(AsyncSettings.get)
+    update = blocking(AsyncSettings.update)
+    versions = iterating(AsyncSettings.versions)
 
 
 class Batches(SyncGroup[AsyncBatches]):
@@ -95,6 +104,7 @@ class Client(SyncGroup[AsyncClient]):
         )
         super().__init__(LoopThread(), client)
         self.products = Products(self._loop, client.products)
+        self.settings = Settings(self._loop, client.settings)
         self.batches = Batches(self._loop, client.batches)
         self.units = Units(self._loop, client.units)
         self.api_keys = ApiKeys(self._loop, client.api_keys)

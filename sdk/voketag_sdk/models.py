@@ -209,6 +209,7 @@ class ScannedUnit:
 
     serial: str
     state: UnitState
+    state_reason: UnitStateReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,3 +243,22 @@ class ScanResult:
     country: str
     scanned_at: datetime
     degraded: bool
+    code_genuine: bool
+    advice: str
+    sandbox: bool
+    signed_verdict: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantSettings:
+    """A version of the tenant's settings; Scan obeys a change within a second."""
+
+    version: int
+    verification_base_url: str
+    warning_above: int
+    high_risk_above: int
+    disabled_factors: tuple[str, ...]
+    languages: tuple[str, ...]
+    sandbox: bool
+    updated_at: datetime
+    updated_by: str

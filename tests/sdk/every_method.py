@@ -33,6 +33,12 @@ def batches(voketag: Client, product: Product) -> str:
     return batch.id
 
 
+def settings(voketag: Client) -> None:
+    changed = voketag.settings.update(warning_above=35, languages=["en"])
+    assert voketag.settings.get() == changed
+    assert [each.version for each in voketag.settings.versions(page_size=1)] == [changed.version, changed.version - 1]
+
+
 def units(voketag: Client, batch_id: str) -> Unit:
     listed = voketag.units.list(batch_id, page_size=100).all()
     rows = voketag.batches.rows(batch_id).all()
@@ -87,6 +93,7 @@ def refused(kind: type[errors.VokeTagError], call: Callable[[], object]) -> erro
 def main() -> None:
     with Client(URL, api_key=os.environ["VOKETAG_API_KEY"]) as voketag:
         product = products(voketag)
+        settings(voketag)
         batch_id = batches(voketag, product)
         unit = units(voketag, batch_id)
         refusals(voketag, batch_id)

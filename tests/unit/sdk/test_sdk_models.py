@@ -7,7 +7,7 @@ from enum import StrEnum
 import pytest
 from google.protobuf.descriptor import Descriptor, EnumDescriptor
 
-from voketag.factory.v1 import factory_pb2
+from voketag.factory.v1 import factory_pb2, settings_pb2
 from voketag.scan.v1 import scan_pb2
 from voketag_sdk import _convert, models
 
@@ -38,6 +38,7 @@ def test_enums_have_the_values_of_the_contracts(kind: type[StrEnum], descriptor:
         (models.Unit, factory_pb2.Unit.DESCRIPTOR, {"unit_id": "id"}),
         (models.ApiKey, factory_pb2.ApiKey.DESCRIPTOR, {"key_id": "id"}),
         (models.NewApiKey, factory_pb2.CreateApiKeyResponse.DESCRIPTOR, {}),
+        (models.TenantSettings, settings_pb2.TenantSettings.DESCRIPTOR, {}),
         (models.ScanResult, scan_pb2.ScanResponse.DESCRIPTOR, {}),
         (models.RiskFactor, scan_pb2.RiskFactor.DESCRIPTOR, {}),
         (models.ScannedProduct, scan_pb2.Product.DESCRIPTOR, {}),

@@ -11,12 +11,14 @@ from voketag_sdk import client
 from voketag_sdk._api_keys import AsyncApiKeys
 from voketag_sdk._batches import AsyncBatches
 from voketag_sdk._products import AsyncProducts
+from voketag_sdk._settings import AsyncSettings
 from voketag_sdk._transport import _target
 from voketag_sdk._units import AsyncUnits
 
 PAIRS = [
     (voketag_sdk.Client, voketag_sdk.AsyncClient),
     (client.Products, AsyncProducts),
+    (client.Settings, AsyncSettings),
     (client.Batches, AsyncBatches),
     (client.Units, AsyncUnits),
     (client.ApiKeys, AsyncApiKeys),

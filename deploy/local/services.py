@@ -111,6 +111,8 @@ def _all(near: Neighbours) -> dict[str, tuple[str, Settings]]:
         "FACTORY_ADDRESS": factory,
         "LEDGER_KEY": str(keys.ledger_key),
         "LEDGER_ORIGIN": "localhost/ledger",
+        "LEDGER_ANCHOR_SECONDS": "10",
+        "ANCHOR_ADDRESS": anchor,
     }
     return {
         "anchor": ("services.anchor", {**_server(near, "anchor"), **near.chain()}),

@@ -20,6 +20,7 @@ from voketag_kernel.rfc6962 import InvalidProof, leaf_hash, verify_inclusion
 
 FORMAT: Final = "voketag-receipt/v1"
 ROOT_LEAF_PREFIX: Final = b"voketag/root/v1\x00"
+CHECKPOINT_LEAF_PREFIX: Final = b"voketag/checkpoint/v1\x00"
 
 # The standard library has no keccak-256, so these were computed with eth_utils, and a test recomputes them: the first
 # 4 bytes of keccak(text="anchoredAt(bytes32)"), and keccak(text="Anchored(bytes32,uint64,uint64,address)").
@@ -120,6 +121,11 @@ class CheckedReceipt:
 def unit_leaf_data(*, salt: bytes, raw_code: bytes, facts_hash: bytes, serial: str) -> bytes:
     """Return the data of a unit's leaf: prefix, salt (16), code (15), SHA-256 of the facts (32), serial (UTF-8)."""
     return UNIT_LEAF_PREFIX + salt + raw_code + facts_hash + serial.encode()
+
+
+def checkpoint_leaf_data(ledger_root: bytes, ledger_size: int) -> bytes:
+    """Return the data of a ledger checkpoint's leaf in an anchor tree: prefix, root (32), size (8, big-endian)."""
+    return CHECKPOINT_LEAF_PREFIX + ledger_root + ledger_size.to_bytes(8)
 
 
 def root_leaf_data(batch_root: bytes, tree_size: int) -> bytes:

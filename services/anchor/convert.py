@@ -6,9 +6,10 @@ from uuid import UUID
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.anchor.checks import BatchCheck, ChainStatus, Failure, ProofCheck, TransactionCheck
-from services.anchor.model import Anchor, AnchorState, Inclusion
+from services.anchor.model import Anchor, AnchorKind, AnchorState, Inclusion
 from services.anchor.operations.anchors import Page
-from services.common.errors import InvalidPageToken
+from services.common.caller import Caller, CallerKind
+from services.common.errors import InvalidPageToken, PermissionDenied
 from services.common.paging import decode_token, encode_token
 from voketag.anchor.v1 import anchor_pb2
 
@@ -29,6 +30,14 @@ def position(page_token: str) -> UUID | None:
         raise InvalidPageToken from error
 
 
+def kind(request: anchor_pb2.SubmitAnchorRequest, caller: Caller) -> AnchorKind:
+    """Return what a submitted root is of; PermissionDenied for a kind that is not the caller's business."""
+    asked = AnchorKind(request.kind or AnchorKind.BATCH.value)
+    if caller.kind is CallerKind.SERVICE and (caller.subject == "scan") != (asked is AnchorKind.LEDGER):
+        raise PermissionDenied("Scan submits the ledger's checkpoints, Factory the roots of batches")
+    return asked
+
+
 def anchor(found: Anchor) -> anchor_pb2.Anchor:
     """Return an anchor."""
     return anchor_pb2.Anchor(
@@ -41,6 +50,7 @@ def anchor(found: Anchor) -> anchor_pb2.Anchor:
         error=found.error,
         created_at=_time(found.created_at),
         confirmed_at=_time(found.confirmed_at),
+        kind=anchor_pb2.AnchorKind.ValueType(found.kind.value),
     )
 
 

@@ -10,7 +10,7 @@ from enum import Enum
 from uuid import UUID
 
 from services.anchor.chain_types import Fees, SizedRoot
-from voketag_kernel.receipts import root_leaf_data
+from voketag_kernel.receipts import checkpoint_leaf_data, root_leaf_data
 from voketag_kernel.rfc6962 import InvalidProof, leaf_hash, node_hash, verify_inclusion
 
 
@@ -44,17 +44,28 @@ class TransactionState(Enum):
     DROPPED = "never will be mined: another transaction has its nonce"
 
 
+class AnchorKind(Enum):
+    """What a root is of; the values are those of `voketag.anchor.v1.AnchorKind`."""
+
+    BATCH = 1
+    LEDGER = 2
+
+
+_LEAF_DATA = {AnchorKind.BATCH: root_leaf_data, AnchorKind.LEDGER: checkpoint_leaf_data}
+
+
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A batch's root and the number of units under it."""
+    """A root and the number of leaves under it: a batch's units, or the ledger's entries."""
 
     merkle_root: bytes
     tree_size: int
+    kind: AnchorKind = AnchorKind.BATCH
 
     @property
     def hash(self) -> bytes:
         """The leaf's hash in an anchor tree."""
-        return leaf_hash(root_leaf_data(self.merkle_root, self.tree_size))
+        return leaf_hash(_LEAF_DATA[self.kind](self.merkle_root, self.tree_size))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +84,10 @@ class Inclusion:
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """One batch's root on its way to the chain. `error` says why it failed, or what it waits for."""
+    """One root on its way to the chain; `batch_id` names the batch, or the ledger's checkpoint.
+
+    `error` says why it failed, or what it waits for.
+    """
 
     anchor_id: UUID
     batch_id: UUID
@@ -84,6 +98,7 @@ class Anchor:
     created_at: datetime
     confirmed_at: datetime | None
     inclusion: Inclusion | None
+    kind: AnchorKind = AnchorKind.BATCH
 
     @property
     def unfinished(self) -> bool:
@@ -93,7 +108,7 @@ class Anchor:
     @property
     def leaf(self) -> Leaf:
         """What stands for this anchor in a tree."""
-        return Leaf(self.merkle_root, self.tree_size)
+        return Leaf(self.merkle_root, self.tree_size, self.kind)
 
     def is_included(self) -> bool:
         """The stored path leads from the batch's leaf to the anchor root."""

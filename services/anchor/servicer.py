@@ -17,12 +17,13 @@ class AnchorServicer:
         self._verification = verification
         self._status = status
 
-    async def submit_anchor(self, request: anchor_pb2.SubmitAnchorRequest, _call: Call) -> anchor_pb2.Anchor:
+    async def submit_anchor(self, request: anchor_pb2.SubmitAnchorRequest, call: Call) -> anchor_pb2.Anchor:
         """Take a root to anchor."""
         anchor = await self._anchors.submit(
             batch_id=UUID(request.batch_id),
             merkle_root=bytes.fromhex(request.merkle_root),
             tree_size=request.tree_size,
+            kind=convert.kind(request, call.caller),
         )
         return convert.anchor(anchor)
 

@@ -84,6 +84,8 @@ anchors = Table(
     Column("batch_id", Uuid, nullable=False, unique=True),
     Column("merkle_root", LargeBinary, nullable=False),
     Column("tree_size", BigInteger, nullable=False),
+    # BATCH, or LEDGER for a checkpoint of the ledger of scans; whose outcome nobody is told.
+    Column("kind", Text, nullable=False, server_default="BATCH"),
     Column("state", Text, nullable=False),
     # The place in an anchor tree. The path is stored, 32 bytes a hash, so that a receipt reads one row of any tree.
     Column("tree_id", Uuid, ForeignKey("anchor.anchor_trees.tree_id")),

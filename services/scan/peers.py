@@ -1,6 +1,7 @@
-"""Factory and Anchor as Scan calls them: for receipts and notices, never for a scan."""
+"""Factory and Anchor as Scan calls them: for receipts, notices and checkpoints, never for a scan."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 import grpc
 
@@ -31,6 +32,21 @@ class ProofServices:
         """Return a root's path to the chain, None until the chain has confirmed it; AnchorNotFound."""
         request = anchor_pb2.GetAnchorRequest(batch_id=batch_id)
         return convert.anchor_proof(await self._anchor_peer.call(self._anchor.GetAnchor, request))
+
+
+class CheckpointTaker:
+    """Hands the ledger's checkpoints to Anchor."""
+
+    def __init__(self, *, anchor: grpc.aio.Channel, tokens: ServiceTokens) -> None:
+        self._anchor = anchor_pb2_grpc.AnchorServiceStub(anchor)
+        self._peer = Peer(name="anchor", tokens=tokens)
+
+    async def submit_checkpoint(self, subject: UUID, *, root: bytes, size: int) -> None:
+        """Return when Anchor has taken it; taking it twice changes nothing."""
+        request = anchor_pb2.SubmitAnchorRequest(
+            batch_id=str(subject), merkle_root=root.hex(), tree_size=size, kind=anchor_pb2.ANCHOR_KIND_LEDGER
+        )
+        await self._peer.call(self._anchor.SubmitAnchor, request)
 
 
 class NoticeTaker:

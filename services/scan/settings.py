@@ -67,6 +67,10 @@ class WorkerSettings(ProcessSettings, ServiceIdentity):
     """Ed25519 private key, PKCS#8 PEM, that signs the ledger's checkpoints. Checkers trust its public half."""
     ledger_origin: str = Field(pattern=r"^[^\s+]+$")
     """Name of the ledger for ever, such as `verify.example.com/ledger`; part of every checkpoint."""
+    anchor_address: str
+    """Anchor's gRPC address, `host:port`, for the ledger's checkpoints."""
+    ledger_anchor_seconds: int = Field(default=600, ge=10)
+    """How often the newest checkpoint is anchored on the chain."""
     checkpoint_retention_hours: int = Field(default=48, ge=1)
     """How long checkpoints are kept that are neither the newest nor anchored."""
     report_retention_days: int = Field(default=730, ge=1)

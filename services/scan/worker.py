@@ -15,9 +15,10 @@ from services.common.rpc.channels import channel
 from services.common.tokens import ServiceTokens, TokenSigner
 from services.scan.jobs import ensure_partitions, forget_checkpoints, forget_reports
 from services.scan.ledger_key import LedgerKey
+from services.scan.operations.anchoring import CheckpointAnchoring
 from services.scan.operations.notices import Notices
 from services.scan.operations.sequencing import Sequencer
-from services.scan.peers import NoticeTaker
+from services.scan.peers import CheckpointTaker, NoticeTaker
 from services.scan.settings import WorkerSettings
 from services.scan.storage.connection import HeldConnection
 
@@ -36,6 +37,14 @@ async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
         factory = await stack.enter_async_context(channel(settings.factory_address))
         tokens = ServiceTokens(TokenSigner(key_file=settings.service_key, clock=clock))
         notices = Notices(connection=connection, taker=NoticeTaker(factory=factory, tokens=tokens), clock=clock)
+        anchor = await stack.enter_async_context(channel(settings.anchor_address))
+        anchoring = CheckpointAnchoring(
+            connection=connection,
+            anchor=CheckpointTaker(anchor=anchor, tokens=tokens),
+            origin=settings.ledger_origin,
+            interval=timedelta(seconds=settings.ledger_anchor_seconds),
+            clock=clock,
+        )
         kept = timedelta(days=settings.report_retention_days)
         sequencer = Sequencer(
             database_url=settings.database_url,
@@ -62,6 +71,8 @@ async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
                     ),
                     seconds=60,
                 ),
+                _upkeep("anchor_checkpoint", anchoring.submit, seconds=5),
+                _upkeep("note_high_risk", notices.note_high_risk, seconds=2),
                 _upkeep("deliver_notices", notices.deliver, seconds=2),
             ],
             max_jobs=4,

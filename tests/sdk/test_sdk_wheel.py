@@ -77,8 +77,9 @@ print(*voketag_sdk.__all__, sep="\\n")
     assert _run(installed, program, tmp_path) == [
         "ApiKey", "AsyncClient", "AsyncItems", "Batch", "BatchAnchor", "BatchState", "ChainEvidence", "Client",
         "ExportedUnit", "Items", "NewApiKey", "Product", "Receipt", "RetryPolicy", "RiskFactor", "ScanHistory",
-        "ScanResult", "ScannedBatch", "ScannedProduct", "ScannedUnit", "Unit", "UnitState", "UnitStateReason",
-        "Verdict", "VerifiedReceipt", "VokeTagError", "__version__", "errors", "parse_receipt", "verify_receipt",
+        "ScanResult", "ScannedBatch", "ScannedProduct", "ScannedUnit", "TenantSettings", "Unit",
+        "UnitState", "UnitStateReason", "Verdict", "VerifiedReceipt", "VokeTagError", "__version__", "errors",
+        "parse_receipt", "verify_receipt",
     ]  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from uuid import UUID
 
-from services.anchor.model import Anchor, AnchorState
+from services.anchor.model import Anchor, AnchorKind, AnchorState
 from services.anchor.storage import anchors as storage
 from services.anchor.storage import chains
 from services.common.clock import Clock
@@ -38,7 +38,9 @@ class Anchors:
         self._queue = queue
         self._chain_id = chain_id
 
-    async def submit(self, *, batch_id: UUID, merkle_root: bytes, tree_size: int) -> Anchor:
+    async def submit(
+        self, *, batch_id: UUID, merkle_root: bytes, tree_size: int, kind: AnchorKind = AnchorKind.BATCH
+    ) -> Anchor:
         """Return the batch's anchor, a new one if it has none; RootConflict when it has one of another root or size."""
         new = Anchor(
             anchor_id=uuid7(),
@@ -50,6 +52,7 @@ class Anchors:
             created_at=self._clock.now(),
             confirmed_at=None,
             inclusion=None,
+            kind=kind,
         )
         async with self._database.transaction() as tx:
             if await storage.insert_if_new(tx, new):

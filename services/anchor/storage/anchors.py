@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Row, Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from services.anchor.model import Anchor, AnchorState, Inclusion
+from services.anchor.model import Anchor, AnchorKind, AnchorState, Inclusion
 from services.anchor.tables import anchor_trees, anchors, transactions
 from services.common.database import Transaction
 
@@ -21,6 +21,7 @@ async def insert_if_new(tx: Transaction, anchor: Anchor) -> bool:
         "batch_id": anchor.batch_id,
         "merkle_root": anchor.merkle_root,
         "tree_size": anchor.tree_size,
+        "kind": anchor.kind.name,
         "state": anchor.state.name,
         "created_at": anchor.created_at,
     }
@@ -110,6 +111,7 @@ def _anchor(row: Row[Any]) -> Anchor:
         created_at=row.created_at,
         confirmed_at=row.confirmed_at,
         inclusion=_inclusion(row),
+        kind=AnchorKind[row.kind],
     )
 
 

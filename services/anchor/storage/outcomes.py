@@ -25,7 +25,7 @@ async def due(tx: Transaction, *, now: datetime, limit: int) -> Sequence[Outcome
                 transactions, anchor_trees.c.tx_hash == transactions.c.tx_hash
             )
         )
-        .where(anchors.c.next_report_at <= now, anchors.c.reported_at.is_(None))
+        .where(anchors.c.next_report_at <= now, anchors.c.reported_at.is_(None), anchors.c.kind == "BATCH")
         .order_by(anchors.c.next_report_at)
         .limit(limit)
     )

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Update, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from services.anchor.model import AnchorState, BuiltTree, Leaf, TransactionState, Tree, TreeState
+from services.anchor.model import AnchorKind, AnchorState, BuiltTree, Leaf, TransactionState, Tree, TreeState
 from services.anchor.tables import anchor_trees, anchors, transactions
 from services.common.database import Transaction
 from services.common.errors import ConcurrentUpdate
@@ -31,14 +31,14 @@ async def oldest_waiting(tx: Transaction) -> tuple[int, datetime] | None:
 async def take_waiting(tx: Transaction, limit: int) -> list[tuple[UUID, Leaf]]:
     """Lock anchors that have no tree yet, oldest first, for the tree that this transaction makes."""
     query = (
-        select(anchors.c.anchor_id, anchors.c.merkle_root, anchors.c.tree_size)
+        select(anchors.c.anchor_id, anchors.c.merkle_root, anchors.c.tree_size, anchors.c.kind)
         .where(_WAITING)
         .order_by(anchors.c.anchor_id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
     rows = await tx.connection.execute(query)
-    return [(row.anchor_id, Leaf(row.merkle_root, row.tree_size)) for row in rows]
+    return [(row.anchor_id, Leaf(row.merkle_root, row.tree_size, AnchorKind[row.kind])) for row in rows]
 
 
 async def insert_tree(

@@ -64,6 +64,7 @@ def upgrade() -> None:
         "INSERT INTO scan.ledger_state (size, last_hash, xact_cursor) "
         "VALUES (0, decode(repeat('00', 32), 'hex'), '0'::xid8)"
     )
+    op.execute("INSERT INTO scan.ledger_cursors (consumer, next_index) VALUES ('notices', 0)")
     op.execute("GRANT SELECT, UPDATE ON scan.ledger_state TO voketag_scan")
     op.execute("GRANT SELECT, INSERT ON scan.ledger_entries TO voketag_scan")
     op.execute("GRANT SELECT, INSERT, UPDATE ON scan.ledger_tiles TO voketag_scan")

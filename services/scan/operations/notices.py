@@ -14,6 +14,7 @@ from services.scan.storage.connection import HeldConnection
 KEPT = timedelta(days=7)
 """How long a notice stays after Factory took it, for whoever looks for one that went missing."""
 _PAGE = 500
+_STRETCH = 5_000
 _log = get_logger(__name__)
 
 
@@ -41,6 +42,11 @@ class Notices:
                 await storage.mark_sent(self._connection, [each.notice_id for each in page], self._clock.now())
         except VokeTagError as error:
             _log.warning("notices wait for Factory", reason=error.reason, error=error.message)
+
+    async def note_high_risk(self) -> None:
+        """Make notices of the scans of high risk that the ledger has taken since the last run."""
+        while await storage.note_high_risk(self._connection, _STRETCH) == _STRETCH:
+            pass
 
     async def forget(self) -> None:
         """Delete notices that were taken long ago."""

@@ -52,6 +52,34 @@ ANCHOR_STATE_FAILED: AnchorState.ValueType  # 4
 """Given up; `error` says why. RetryAnchor goes on."""
 Global___AnchorState: _TypeAlias = AnchorState  # noqa: Y015
 
+class _AnchorKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AnchorKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AnchorKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ANCHOR_KIND_UNSPECIFIED: _AnchorKind.ValueType  # 0
+    """A batch."""
+    ANCHOR_KIND_BATCH: _AnchorKind.ValueType  # 1
+    """A batch: its leaf_data is `"voketag/root/v1\\0" || root (32) || tree size (8, big-endian)`."""
+    ANCHOR_KIND_LEDGER: _AnchorKind.ValueType  # 2
+    """A checkpoint of the ledger of scans: its leaf_data begins with `"voketag/checkpoint/v1\\0"` instead. `batch_id` names
+    the checkpoint, and its outcome is reported to nobody: whoever wants it asks.
+    """
+
+class AnchorKind(_AnchorKind, metaclass=_AnchorKindEnumTypeWrapper):
+    """What a root is of. It goes into the leaf, so that no root can pass for one of another kind."""
+
+ANCHOR_KIND_UNSPECIFIED: AnchorKind.ValueType  # 0
+"""A batch."""
+ANCHOR_KIND_BATCH: AnchorKind.ValueType  # 1
+"""A batch: its leaf_data is `"voketag/root/v1\\0" || root (32) || tree size (8, big-endian)`."""
+ANCHOR_KIND_LEDGER: AnchorKind.ValueType  # 2
+"""A checkpoint of the ledger of scans: its leaf_data begins with `"voketag/checkpoint/v1\\0"` instead. `batch_id` names
+the checkpoint, and its outcome is reported to nobody: whoever wants it asks.
+"""
+Global___AnchorKind: _TypeAlias = AnchorKind  # noqa: Y015
+
 class _VerificationFailure:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -94,7 +122,7 @@ Global___VerificationFailure: _TypeAlias = VerificationFailure  # noqa: Y015
 
 @_typing.final
 class Anchor(_message.Message):
-    """One batch's root and its place on the chain."""
+    """One root and its place on the chain."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -107,6 +135,7 @@ class Anchor(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     CONFIRMED_AT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     anchor_id: _builtins.str
     """UUID (version 7)."""
     batch_id: _builtins.str
@@ -119,6 +148,8 @@ class Anchor(_message.Message):
     """Where it stands."""
     error: _builtins.str
     """Why it failed, or what it waits for."""
+    kind: Global___AnchorKind.ValueType
+    """What the root is of."""
     @_builtins.property
     def inclusion(self) -> Global___AnchorInclusion:
         """The transaction's part, from SUBMITTED on."""
@@ -143,10 +174,11 @@ class Anchor(_message.Message):
         error: _builtins.str = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         confirmed_at: _timestamp_pb2.Timestamp | None = ...,
+        kind: Global___AnchorKind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["confirmed_at", b"confirmed_at", "created_at", b"created_at", "inclusion", b"inclusion"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor_id", b"anchor_id", "batch_id", b"batch_id", "confirmed_at", b"confirmed_at", "created_at", b"created_at", "error", b"error", "inclusion", b"inclusion", "merkle_root", b"merkle_root", "state", b"state", "tree_size", b"tree_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor_id", b"anchor_id", "batch_id", b"batch_id", "confirmed_at", b"confirmed_at", "created_at", b"created_at", "error", b"error", "inclusion", b"inclusion", "kind", b"kind", "merkle_root", b"merkle_root", "state", b"state", "tree_size", b"tree_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -214,6 +246,7 @@ class SubmitAnchorRequest(_message.Message):
     MERKLE_ROOT_FIELD_NUMBER: _builtins.int
     TREE_SIZE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     batch_id: _builtins.str
     """UUID of the batch."""
     merkle_root: _builtins.str
@@ -222,6 +255,8 @@ class SubmitAnchorRequest(_message.Message):
     """Leaves in the batch's tree."""
     request_id: _builtins.str
     """Idempotency key, a UUID. The batch already makes this call idempotent; it is accepted for uniformity."""
+    kind: Global___AnchorKind.ValueType
+    """What the root is of. Scan submits the ledger's checkpoints, and nothing else."""
     def __init__(
         self,
         *,
@@ -229,10 +264,11 @@ class SubmitAnchorRequest(_message.Message):
         merkle_root: _builtins.str = ...,
         tree_size: _builtins.int = ...,
         request_id: _builtins.str = ...,
+        kind: Global___AnchorKind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "merkle_root", b"merkle_root", "request_id", b"request_id", "tree_size", b"tree_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "kind", b"kind", "merkle_root", b"merkle_root", "request_id", b"request_id", "tree_size", b"tree_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -90,7 +90,7 @@ class AnchorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetAnchor(self, request, context):
-        """Returns the anchor of a batch.
+        """Returns the anchor of a batch, or of a checkpoint of the ledger.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

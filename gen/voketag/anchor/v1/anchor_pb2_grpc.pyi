@@ -38,7 +38,7 @@ class AnchorServiceStub:
     ALREADY_EXISTS (ROOT_CONFLICT).
     """
     GetAnchor: _grpc.UnaryUnaryMultiCallable[_anchor_pb2.GetAnchorRequest, _anchor_pb2.Anchor]
-    """Returns the anchor of a batch."""
+    """Returns the anchor of a batch, or of a checkpoint of the ledger."""
     ListAnchors: _grpc.UnaryUnaryMultiCallable[_anchor_pb2.ListAnchorsRequest, _anchor_pb2.ListAnchorsResponse]
     """Lists anchors, newest first."""
     RetryAnchor: _grpc.UnaryUnaryMultiCallable[_anchor_pb2.RetryAnchorRequest, _anchor_pb2.Anchor]
@@ -66,7 +66,7 @@ class AnchorServiceAsyncStub(AnchorServiceStub):
     ALREADY_EXISTS (ROOT_CONFLICT).
     """
     GetAnchor: _aio.UnaryUnaryMultiCallable[_anchor_pb2.GetAnchorRequest, _anchor_pb2.Anchor]  # type: ignore[assignment]
-    """Returns the anchor of a batch."""
+    """Returns the anchor of a batch, or of a checkpoint of the ledger."""
     ListAnchors: _aio.UnaryUnaryMultiCallable[_anchor_pb2.ListAnchorsRequest, _anchor_pb2.ListAnchorsResponse]  # type: ignore[assignment]
     """Lists anchors, newest first."""
     RetryAnchor: _aio.UnaryUnaryMultiCallable[_anchor_pb2.RetryAnchorRequest, _anchor_pb2.Anchor]  # type: ignore[assignment]
@@ -103,7 +103,7 @@ class AnchorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _anchor_pb2.GetAnchorRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_anchor_pb2.Anchor, _abc.Awaitable[_anchor_pb2.Anchor]]:
-        """Returns the anchor of a batch."""
+        """Returns the anchor of a batch, or of a checkpoint of the ledger."""
 
     @_abc_1.abstractmethod
     def ListAnchors(

@@ -9,8 +9,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from deploy.local.anvil import DEVELOPMENT_KEY
+from voketag_kernel.notes import VerifierKey
 
 SIGNING_KEY_ID = 1
+LEDGER_ORIGIN = "localhost/ledger"
 _TOKEN_KEYS = ("user-1", "service-factory-1", "service-anchor-1", "service-scan-1", "service-admin-1")
 
 
@@ -53,6 +55,11 @@ class Keys:
     def ledger_key(self) -> Path:
         """File of the key that signs the ledger's checkpoints."""
         return self.folder / "ledger.pem"
+
+    def ledger_verifier(self) -> str:
+        """Return what an auditor needs to check the ledger: the key's public half, as a vkey."""
+        key = serialization.load_pem_private_key(self.ledger_key.read_bytes(), password=None)
+        return str(VerifierKey(LEDGER_ORIGIN, key.public_key().public_bytes_raw()))  # type: ignore[union-attr]
 
     @property
     def admin_password(self) -> Path:

@@ -10,7 +10,7 @@ from grpc_health.v1 import health_pb2
 
 from deploy.local import python
 from deploy.local.anvil import CHAIN_ID, Anvil
-from deploy.local.keys import SIGNING_KEY_ID, Keys
+from deploy.local.keys import LEDGER_ORIGIN, SIGNING_KEY_ID, Keys
 from deploy.local.ports import Ports, answers, scan_names
 from deploy.local.postgres import Postgres
 from deploy.local.process import Process
@@ -110,7 +110,7 @@ def _all(near: Neighbours) -> dict[str, tuple[str, Settings]]:
         **as_service("scan"),
         "FACTORY_ADDRESS": factory,
         "LEDGER_KEY": str(keys.ledger_key),
-        "LEDGER_ORIGIN": "localhost/ledger",
+        "LEDGER_ORIGIN": LEDGER_ORIGIN,
         "LEDGER_ANCHOR_SECONDS": "10",
         "ANCHOR_ADDRESS": anchor,
     }

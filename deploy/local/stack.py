@@ -202,6 +202,7 @@ class LocalStack:
             "grpc": {room: self._address("scan-1" if room == "scan" else room) for room in ROOMS},
             "chain_rpc_url": self.anvil.url,
             "contract_address": contract,
+            "ledger_key": secrets.ledger_verifier(),
             "chain_id": CHAIN_ID,
             "tenant_id": progress.get("tenant_id"),
             "database_url": self.postgres.url(),

@@ -31,7 +31,11 @@ def call(channel: grpc.Channel, method: Method, credential: str) -> None:
 def test_what_is_not_for_partners_is_what_we_mean() -> None:
     names = {method.name.rpartition("/")[2] for method in NO_PARTNERS}
     assert names >= {"SubmitAnchor", "RetryAnchor", "ListAnchors", "ReportAnchorOutcome", "GetUnitProof"}
-    assert {method.name.rpartition("/")[2] for method in SERVICES_ONLY} == {"ReportAnchorOutcome", "GetUnitProof"}
+    assert {method.name.rpartition("/")[2] for method in SERVICES_ONLY} == {
+        "GetUnitProof",
+        "NoteUnitEvents",
+        "ReportAnchorOutcome",
+    }
 
 
 @pytest.mark.parametrize("method", NO_PARTNERS, ids=lambda method: method.name)

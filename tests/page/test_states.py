@@ -31,6 +31,8 @@ from services.scan.page import PageState, render_message, render_scan
 from services.scan.page.states import OF_VERDICT
 from services.scan.page.texts import TEXTS
 
+pytest_plugins = ["tests.browser"]
+
 CODE = "AAGXVeoLPTTJ3dQ-a1eL"
 ORIGIN = "https://verify.example"
 PHONE, DESK = ViewportSize(width=320, height=640), ViewportSize(width=1280, height=800)

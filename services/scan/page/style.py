@@ -13,6 +13,7 @@ _SHEET = """
 --good:#84dab5;--good-wash:#16332a;--caution:#f2c775;--caution-wash:#382b12;
 --danger:#ffa3aa;--danger-wash:#3d1b20;--quiet:#b6c6da;--quiet-wash:#212b37}}
 *{box-sizing:border-box;margin:0}
+[hidden]{display:none!important}
 html{-webkit-text-size-adjust:100%}
 body{background:var(--ground);color:var(--ink);font:1rem/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;
 min-height:100vh;padding:1rem .75rem 2.5rem;display:flex;flex-direction:column;align-items:center;

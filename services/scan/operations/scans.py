@@ -6,7 +6,8 @@ its own (groups fall apart between the steps; the CPU per scan doubled under loa
 query and the round trip stay small and many).
 
 A code that is not ours goes the same way as one that was never issued, with a unit that nobody has: the same query, the
-same round trip, the same answer. So neither the answer nor its time tells what was wrong with a guess.
+same round trip, the same answer, and that not before a fixed time. So neither the answer nor its time tells what was
+wrong with a guess.
 """
 
 import asyncio
@@ -36,6 +37,7 @@ from services.scan.storage.connection import HeldConnection
 from voketag_kernel.codes import KeyRing
 
 _LARGEST_GROUP = 500
+_REFUSED_AFTER_SECONDS = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ class Scans:
         recorded in time. Whether it was recorded after all is not known then, so it is never sent again: what is
         answered is recorded once, what is not answered at most once.
         """
+        started = time.monotonic()
         caller = network_of(device.address)
         if (refusal := self._limits.refused(caller)) is not None:
             raise _limited(refusal, told)
@@ -124,6 +127,8 @@ class Scans:
                 raise _limited(made.allowance, told)
             told.update(made.allowance.headers())
         if made.scan is None:
+            # A void unit is found before it is refused, one that nobody has is not: the difference ends in this wait.
+            await asyncio.sleep(started + _REFUSED_AFTER_SECONDS - time.monotonic())
             raise unknown()
         metrics.VERDICTS[made.scan.event.verdict].inc()
         return made.scan

@@ -24,7 +24,7 @@ class Registry:
 
     def __init__(self, *, url: str, key: UnitCodeKey) -> None:
         self._url = url
-        self._key = key
+        self.key = key
         self._next = 0
 
     async def issue(
@@ -38,7 +38,7 @@ class Registry:
     ) -> IssuedBatch:
         """Add a batch of units; `issued` says how many of them the batch's row admits to, all by default."""
         batch_id, product_id, tenant_id = uuid4(), uuid4(), uuid4()
-        minted = [self._key.mint(self._next + place) for place in range(units)]
+        minted = [self.key.mint(self._next + place) for place in range(units)]
         now = datetime.now(UTC)
         connection = await asyncpg.connect(self._url)
         try:
@@ -95,7 +95,7 @@ class Registry:
 
     def never_issued(self) -> str:
         """Return a code that our key signed and no batch contains."""
-        return self._key.mint((1 << 40) - 1 - self._next).code
+        return self.key.mint((1 << 40) - 1 - self._next).code
 
     async def sql(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
         """Run one statement as the database's owner."""

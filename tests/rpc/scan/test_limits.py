@@ -1,0 +1,84 @@
+"""Limits as callers meet them: what they are told, what it costs the unit, and who limits while Valkey is away."""
+
+from contextlib import suppress
+
+import grpc
+import pytest
+
+from deploy.local.valkey import Valkey
+from services.scan.app import open_app
+from services.scan.settings import Settings
+from tests.rpc.calls import refusal
+from tests.rpc.scan.clients import PHONE, Consumer
+from tests.rpc.scan.registry import Registry
+from voketag.scan.v1 import scan_pb2, scan_pb2_grpc
+
+
+@pytest.fixture
+def scan_settings(scan_settings: Settings) -> Settings:
+    """Five scans a minute, two wrong guesses."""
+    return scan_settings.model_copy(update={"scans_per_minute": 5, "failures_per_minute": 2})
+
+
+async def test_a_caller_is_told_what_is_left_and_then_when_to_come_back(consumer: Consumer, registry: Registry) -> None:
+    code = (await registry.issue()).codes[0]
+    told = [await _trailers(consumer, code) for _ in range(6)]
+    assert [each["x-ratelimit-remaining"] for each in told] == ["4", "3", "2", "1", "0", "0"]
+    assert {each["x-ratelimit-limit"] for each in told} == {"5"}
+    assert [int(each.get("retry-after", "0")) for each in told] == [0] * 5 + [12]
+    answer = await refusal(consumer.scan(code))
+    assert (answer.code, answer.reason) == ("RESOURCE_EXHAUSTED", "RATE_LIMITED")
+    assert answer.retry_after_seconds
+    assert len(await registry.sql("SELECT 1 FROM scan.scan_events")) == 5, "a limited scan is none"
+    assert "Too many checks from here" in await consumer.page(code)
+    assert (await consumer.using(address="203.0.113.9").scan(code)).history.total_scans <= 7
+
+
+async def test_addresses_of_one_ipv6_network_are_one_caller(consumer: Consumer, registry: Registry) -> None:
+    code = (await registry.issue()).codes[0]
+    for host in range(5):
+        await consumer.using(address=f"2001:db8:1:2::{host}").scan(code)
+    assert (await refusal(consumer.using(address="2001:db8:1:2:ffff::1").scan(code))).reason == "RATE_LIMITED"
+    await consumer.using(address="2001:db8:1:3::1").scan(code)
+
+
+async def test_guesses_are_few_and_a_hit_does_not_show_then(consumer: Consumer, registry: Registry) -> None:
+    code = (await registry.issue()).codes[0]
+    for _ in range(2):
+        assert (await refusal(consumer.scan("A" * 20))).reason == "UNKNOWN_CODE"
+    assert (await refusal(consumer.scan(registry.never_issued()))).reason == "RATE_LIMITED"
+    assert (await refusal(consumer.scan(code))).reason == "RATE_LIMITED"
+
+
+async def test_two_processes_count_together(scan_settings: Settings, registry: Registry) -> None:
+    code = (await registry.issue()).codes[0]
+    async with open_app(scan_settings) as one, open_app(scan_settings) as two:
+        consumers = [Consumer(f"127.0.0.1:{server.port}") for server in (one, two)]
+        for turn in range(5):
+            await consumers[turn % 2].scan(code)
+        for each in consumers:
+            assert (await refusal(each.scan(code))).reason == "RATE_LIMITED"
+
+
+async def test_while_valkey_is_away_the_process_limits_for_itself(
+    consumer: Consumer, registry: Registry, valkey: Valkey
+) -> None:
+    code = (await registry.issue()).codes[0]
+    valkey.kill()
+    try:
+        for _ in range(5):
+            assert (await consumer.scan(code)).degraded
+        assert (await refusal(consumer.scan(code))).reason == "RATE_LIMITED"
+    finally:
+        valkey.start()
+
+
+async def _trailers(consumer: Consumer, code: str) -> dict[str, str]:
+    options = [("grpc.primary_user_agent", PHONE)]
+    async with grpc.aio.insecure_channel(consumer.server, options=options) as channel:
+        call = scan_pb2_grpc.ScanServiceStub(channel).Scan(
+            scan_pb2.ScanRequest(code=code), metadata=(("x-client-address", consumer.address),), timeout=10
+        )
+        with suppress(grpc.aio.AioRpcError):
+            await call
+        return {key: value for key, value in await call.trailing_metadata() if isinstance(value, str)}

@@ -28,7 +28,7 @@ async def test_a_call_carries_the_key_a_deadline_and_a_request_id(double: Platfo
     assert str(UUID(seen.metadata["x-request-id"])) == seen.metadata["x-request-id"]
     assert seen.metadata["user-agent"].startswith("voketag-python/0.1.0 ")
     assert seen.seconds_left is not None
-    assert 3 < seen.seconds_left <= 5
+    assert 3 < seen.seconds_left <= 5.1  # gRPC rounds timeouts up
 
 
 async def test_a_write_survives_two_failures_as_one_and_the_same_request(

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("qr_size", "issue_batch", "receipts", "verify", "scan_edge")
+BENCHMARKS = ("qr_size", "issue_batch", "receipts", "verify", "scan_edge", "ledger")
 
 
 def main() -> None:

@@ -73,6 +73,7 @@ def open_room(folder: Path, *, units: int) -> Iterator[Room]:
             "UNIT_KEYS": str(secrets.unit_keys),
             "SERVICE_KEY": str(secrets.token_key("service-scan-1")),
             "FINGERPRINT_KEY": str(secrets.fingerprint_key),
+            "VERDICT_KEYS": str(secrets.verdict_keys),
             "FACTORY_ADDRESS": "127.0.0.1:1",
             "ANCHOR_ADDRESS": "127.0.0.1:1",
         }

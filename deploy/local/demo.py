@@ -1,4 +1,5 @@
-"""`make demo`: the main job on real parts. A product, 10,000 codes, their root on a chain, scans, a receipt.
+"""`make demo`: the main job on real parts. A product, 10,000 codes, their root on a chain, scans, a receipt, a
+ledger.
 
 It has a stack of its own (free ports, a temporary folder), takes well under 90 seconds, and leaves nothing running.
 """
@@ -8,6 +9,7 @@ import shutil
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,11 +21,13 @@ from deploy.local.errors import StackError
 from deploy.local.stack import LocalStack
 from deploy.local.supervisor import Stopped, stopped_by_signals
 from deploy.local.terminal import Terminal
-from voketag_sdk import Batch, BatchState, Client, ExportedUnit, verify_receipt
+from voketag_kernel.notes import VerifierKey
+from voketag_sdk import Batch, BatchState, Client, ExportedUnit, verify_log, verify_receipt
 from voketag_sdk.errors import ReceiptError, UnknownCode, VokeTagError
 
 QUANTITY = 10_000
 BURST = 12
+_LEDGER_SECONDS = 10
 _PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148"
 _COLOURS = {"AUTHENTIC": "green", "WARNING": "yellow"}
 
@@ -41,9 +45,10 @@ class Demo:
         """Do the main job and show what happened."""
         batch = self._order()
         unit = self._print(batch)
-        self._scan(unit)
+        scan = self._scan(unit)
         self._copy(unit)
         self._receipt(unit)
+        self._ledger(scan)
 
     def _order(self) -> Batch:
         show = self._terminal
@@ -80,7 +85,7 @@ class Demo:
         show.line("qr", size)
         return unit
 
-    def _scan(self, unit: ExportedUnit) -> None:
+    def _scan(self, unit: ExportedUnit) -> dict[str, Any]:
         show = self._terminal
         show.heading(4, "A customer scans it")
         scan = self._by_phone(unit.code)
@@ -90,6 +95,7 @@ class Demo:
             self._client.scan("A" * len(unit.code))
         except UnknownCode as error:
             show.line("a guess", f"{show.paint('refused', 'red')}: {error.message}")
+        return scan
 
     def _copy(self, unit: ExportedUnit) -> None:
         show = self._terminal
@@ -128,6 +134,23 @@ class Demo:
             self._terminal.line("", str(error))
         else:
             raise StackError("a changed receipt was accepted")
+
+    def _ledger(self, scan: dict[str, Any]) -> None:
+        show = self._terminal
+        show.heading(7, "That scan is in a ledger that nobody can rewrite")
+        credentials, checked = self._stack.credentials, None
+        until = time.monotonic() + _LEDGER_SECONDS
+        while checked is None:
+            try:
+                proof = _get(f"{credentials['edge_url']}/v1/ledger/entries/{scan['verification_id']}/proof").decode()
+                checked = verify_log.check(proof, VerifierKey.parse(credentials["ledger_key"]))
+            except urllib.error.HTTPError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
+        checkpoint, entry = checked
+        show.tick("signed", f"{checkpoint.size} scans under one root, by {checkpoint.origin}")
+        show.tick("included", f"scan {entry.verification_id}, checked with the ledger's key and nothing else")
 
     def _by_phone(self, code: str, *, screen: str = "1170x2532") -> dict[str, Any]:
         url = f"{self._stack.credentials['edge_url']}/v1/scan/{code}"

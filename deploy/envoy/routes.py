@@ -46,6 +46,8 @@ _GUARDS = (
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
 )
+# Browsers come back by TLS alone, for two years (RFC 6797). Said only where there is TLS.
+_TLS_GUARDS = (("strict-transport-security", "max-age=63072000; includeSubDomains"),)
 
 
 def services(settings: EnvoySettings) -> dict[str, descriptor_pb2.ServiceDescriptorProto]:
@@ -67,7 +69,8 @@ def configuration(settings: EnvoySettings, page_filter: dict[str, Any]) -> dict[
             }
         ],
         "response_headers_to_add": [
-            {"header": {"key": key, "value": value}, "append_action": "ADD_IF_ABSENT"} for key, value in _GUARDS
+            {"header": {"key": key, "value": value}, "append_action": "ADD_IF_ABSENT"}
+            for key, value in (*_GUARDS, *(_TLS_GUARDS if settings.tls_certificate else ()))
         ],
         "most_specific_header_mutations_wins": True,
     }

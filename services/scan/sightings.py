@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from services.scan.hot_state import HotState, Script, ScriptCall
+from services.scan.hot_state import Script, ScriptCall
 from services.scan.model import RecentHistory, Visit
 
 SESSION_SECONDS = 1_800
@@ -103,11 +103,6 @@ def history_of(answer: Sequence[Any]) -> RecentHistory:
         countries=countries,
         previous=_visit(before.decode(), int(now)) if before else None,
     )
-
-
-async def count(hot_state: HotState, sightings: Sequence[Sighting]) -> list[RecentHistory]:
-    """Count scans and return each unit's recent history with its scan; HotStateAway without an answer in time."""
-    return [history_of(answer) for answer in await hot_state.run([seen.call() for seen in sightings])]
 
 
 def _visit(text: str, now: int) -> Visit:

@@ -26,6 +26,7 @@ MAX_MESSAGE_BYTES = 11 * 1024 * 1024
 # More than the edge lets through (32 KiB, and the path twice): grpc refuses more with words of its own, and at random
 # between the soft limit and the hard one.
 _MAX_METADATA_BYTES = 128 * 1024
+_LONGEST_REQUEST_ID = 128
 _OPTIONS = [
     ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
     ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
@@ -156,9 +157,15 @@ def _call(method: Method, context: grpc.aio.ServicerContext[Any, Any]) -> Call:
         method=method.name,
         metadata=metadata,
         client_address=metadata.get(CLIENT_ADDRESS_HEADER) or _address(context.peer()),
-        request_id=metadata.get("x-request-id") or str(uuid4()),
+        request_id=_request_id(metadata.get("x-request-id", "")),
         deadline=None if left is None else time.monotonic() + left,
     )
+
+
+def _request_id(asked: str) -> str:
+    """Return the id that a caller gave its request, or a new one for what is no id: it goes into logs and onward."""
+    usable = 0 < len(asked) <= _LONGEST_REQUEST_ID and asked.isascii() and asked.isprintable()
+    return asked if usable else str(uuid4())
 
 
 def _address(peer: str) -> str:

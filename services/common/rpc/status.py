@@ -36,25 +36,31 @@ def grpc_code(status: status_pb2.Status) -> grpc.StatusCode:
 
 def from_rpc_error(error: grpc.aio.AioRpcError) -> VokeTagError:
     """Rebuild the error that another service answered with; a call that reached nobody is Unavailable."""
-    info, message = _info_of(error)
-    if info is None:
+    status = _status_of(error)
+    info = error_details_pb2.ErrorInfo()
+    if status is None or not _take(status, info) or info.domain != DOMAIN:
         if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
             return errors.DeadlineExceeded()
         return errors.Unavailable("another service of the platform does not answer; try again")
     leaf = _leaves(VokeTagError).get(info.reason, VokeTagError)
     rebuilt = leaf.__new__(leaf)  # leaves have constructors of their own; the message is already made
-    VokeTagError.__init__(rebuilt, message, metadata=dict(info.metadata))
+    retry = error_details_pb2.RetryInfo()
+    waits = _take(status, retry)
+    after = retry.retry_delay.ToTimedelta().total_seconds() if waits else None
+    VokeTagError.__init__(rebuilt, status.message, metadata=dict(info.metadata), retry_after_seconds=after)
     return rebuilt
 
 
-def _info_of(error: grpc.aio.AioRpcError) -> tuple[error_details_pb2.ErrorInfo | None, str]:
+def _status_of(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:
     for key, value in error.trailing_metadata() or ():
         if key == DETAILS_KEY and isinstance(value, bytes):
-            status = status_pb2.Status.FromString(value)
-            info = error_details_pb2.ErrorInfo()
-            if any(detail.Unpack(info) for detail in status.details) and info.domain == DOMAIN:
-                return info, status.message
-    return None, ""
+            return status_pb2.Status.FromString(value)
+    return None
+
+
+def _take(status: status_pb2.Status, detail: Message) -> bool:
+    """Fill a detail from a status; whether there was one of its kind."""
+    return any(each.Unpack(detail) for each in status.details)
 
 
 def _leaves(tree: type[VokeTagError]) -> dict[str, type[VokeTagError]]:

@@ -1,6 +1,6 @@
 """The unit's script in a real Valkey: windows, sessions, places, totals, clocks, bounds."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 
 import pytest
@@ -11,7 +11,7 @@ from deploy.local.valkey import Valkey
 from services.scan.breaker import Breaker
 from services.scan.hot_state import HotState, HotStateAway
 from services.scan.model import RecentHistory
-from services.scan.sightings import Sighting, count
+from services.scan.sightings import Sighting, history_of
 
 UNIT = 1 << 40 | 7
 WINDOW, SESSIONS = f"scan:{{{UNIT}}}:window", f"scan:{{{UNIT}}}:sessions"
@@ -38,6 +38,11 @@ async def redis(valkey: Valkey) -> AsyncIterator[Redis]:
 async def hot_state(valkey: Valkey, redis: Redis) -> AsyncIterator[HotState]:
     async with aclosing(state_at(valkey.url(1))) as state:
         yield state
+
+
+async def count(hot_state: HotState, sightings: Sequence[Sighting]) -> list[RecentHistory]:
+    """Count scans in one round trip, as a group of them does."""
+    return [history_of(answer) for answer in await hot_state.run([each.call() for each in sightings])]
 
 
 async def micros(redis: Redis) -> int:

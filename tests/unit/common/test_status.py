@@ -51,6 +51,7 @@ def test_another_service_s_error_comes_back_as_the_same_leaf(error: VokeTagError
     rebuilt = from_rpc_error(_rpc_error(to_status(error)))
     assert type(rebuilt) is type(error)
     assert rebuilt.message == error.message
+    assert rebuilt.retry_after_seconds == error.retry_after_seconds
 
 
 def test_a_call_that_reaches_nobody_is_unavailable() -> None:

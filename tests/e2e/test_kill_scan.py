@@ -1,11 +1,15 @@
 """Scan processes and PostgreSQL that die, or are stopped, under load: what was answered is in the books, once."""
 
+import os
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
 
 import pytest
 
+from deploy.local.python import ROOT
 from deploy.local.stack import LocalStack
 from tests.e2e.faults import at_the_edge, crash, stays, wait_until, wait_until_in_service
 from tests.e2e.load import Answer, Load
@@ -70,6 +74,48 @@ def test_scan_processes_that_are_stopped_one_after_the_other_fail_no_scan(
     assert_both_had_work(breakable)
     assert [answer.body for answer in load.refusals] == []
     assert_in_the_books_once(breakable, load.verdicts)
+
+
+def test_while_valkey_is_dead_every_scan_has_its_verdict(breakable: LocalStack, codes: list[str]) -> None:
+    with Load(breakable.credentials["edge_url"], codes) as load:
+        for _ in range(2):
+            wait_for_verdicts(load)
+            crash(breakable, "valkey", meanwhile=lambda: wait_for_verdicts(load))
+            wait_for_recovery(load)
+    assert load.refusals == []
+    assert any(answer.body["degraded"] for answer in load.verdicts)
+    assert not load.verdicts[-1].body["degraded"]
+    assert_in_the_books_once(breakable, load.verdicts)
+
+
+def test_while_the_edge_is_dead_nothing_is_lost(breakable: LocalStack, codes: list[str]) -> None:
+    with Load(breakable.credentials["edge_url"], codes) as load:
+        wait_for_verdicts(load)
+        crash(breakable, "envoy")
+        wait_for_recovery(load)
+    assert_in_the_books_once(breakable, load.verdicts)
+
+
+def test_the_ledger_is_whole_though_its_leader_is_killed_over_and_over(breakable: LocalStack, codes: list[str]) -> None:
+    with Load(breakable.credentials["edge_url"], codes) as load:
+        for _ in range(3):
+            wait_for_verdicts(load)
+            crash(breakable, "scan-worker", meanwhile=lambda: wait_for_verdicts(load))
+    assert load.refusals == [], "scans do not wait for the ledger"
+    wait_until(
+        "every event is an entry",
+        lambda: (
+            breakable.sql("SELECT (SELECT size FROM scan.ledger_state) = (SELECT count(*) FROM scan.scan_events)")
+            == "t"
+        ),
+        seconds=PATIENCE_SECONDS,
+    )
+    told = {**os.environ, "VOKETAG_DATABASE_URL": breakable.postgres.url("voketag_scan")}
+    command = [sys.executable, "-m", "services.scan.verify_ledger", "--key", breakable.credentials["ledger_key"]]
+    done = subprocess.run(command, env=told, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    entered = set(breakable.sql("SELECT verification_id FROM scan.ledger_entries").split("\n"))
+    assert {answer.body["verification_id"] for answer in load.verdicts} <= entered
 
 
 def assert_both_had_work(stack: LocalStack) -> None:

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
 
-from services.common.clock import SystemClock
+from services.common.clock import Clock, SystemClock
 from services.common.errors import Unavailable
 from services.common.logs import get_logger
 from services.common.process import run
@@ -45,43 +45,51 @@ async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
             interval=timedelta(seconds=settings.ledger_anchor_seconds),
             clock=clock,
         )
-        kept = timedelta(days=settings.report_retention_days)
         sequencer = Sequencer(
             database_url=settings.database_url,
             key=LedgerKey.load(settings.ledger_key, origin=settings.ledger_origin),
             clock=clock,
         )
-        sequencing = asyncio.create_task(sequencer.run(stop))
-        stack.push_async_callback(asyncio.wait, {sequencing})
-        await run_worker(
-            url=settings.queue_url,
-            name=QUEUE_NAME,
-            jobs={},
-            periodic=[
-                _upkeep("keep_partitions", partial(ensure_partitions, connection=connection, clock=clock), seconds=60),
-                _upkeep("forget_reports", partial(forget_reports, connection=connection, clock=clock, kept=kept), 60),
-                _upkeep("forget_notices", notices.forget, seconds=60),
-                _upkeep(
-                    "forget_checkpoints",
-                    partial(
-                        forget_checkpoints,
-                        connection=connection,
-                        clock=clock,
-                        kept=timedelta(hours=settings.checkpoint_retention_hours),
-                    ),
-                    seconds=60,
-                ),
-                _upkeep("anchor_checkpoint", anchoring.submit, seconds=5),
-                _upkeep("note_high_risk", notices.note_high_risk, seconds=2),
-                _upkeep("deliver_notices", notices.deliver, seconds=2),
-            ],
-            max_jobs=4,
-            job_timeout_seconds=60,
-            stop=stop,
-        )
+        async with asyncio.TaskGroup() as group:
+            group.create_task(sequencer.run(stop))
+            group.create_task(
+                run_worker(
+                    url=settings.queue_url,
+                    name=QUEUE_NAME,
+                    jobs={},
+                    periodic=_upkeep(settings, connection, clock, notices, anchoring),
+                    max_jobs=4,
+                    job_timeout_seconds=60,
+                    stop=stop,
+                )
+            )
 
 
-def _upkeep(name: str, work: Callable[[], Awaitable[None]], seconds: int) -> Periodic:
+def _upkeep(
+    settings: WorkerSettings, connection: HeldConnection, clock: Clock, notices: Notices, anchoring: CheckpointAnchoring
+) -> list[Periodic]:
+    reports = timedelta(days=settings.report_retention_days)
+    checkpoints = timedelta(hours=settings.checkpoint_retention_hours)
+    return [
+        _job("keep_partitions", lambda: ensure_partitions(connection=connection, clock=clock), seconds=60),
+        _job(
+            "forget_reports",
+            lambda: forget_reports(connection=connection, clock=clock, kept=reports),
+            seconds=60,
+        ),
+        _job(
+            "forget_checkpoints",
+            lambda: forget_checkpoints(connection=connection, clock=clock, kept=checkpoints),
+            seconds=60,
+        ),
+        _job("forget_notices", notices.forget, seconds=60),
+        _job("anchor_checkpoint", anchoring.submit, seconds=5),
+        _job("note_high_risk", notices.note_high_risk, seconds=2),
+        _job("deliver_notices", notices.deliver, seconds=2),
+    ]
+
+
+def _job(name: str, work: Callable[[], Awaitable[None]], *, seconds: int) -> Periodic:
     """Return work that leaves what it cannot do now to its next run."""
 
     async def run_once() -> None:

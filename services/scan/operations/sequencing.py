@@ -55,6 +55,9 @@ class Sequencer:
                             await _rest(stop, _IDLE_SECONDS)
             except _AWAY as error:
                 _log.warning("the ledger waits for the database", error=repr(error))
+            except Exception:
+                # Nobody else takes events into the ledger; this must outlive whatever a round runs into.
+                _log.exception("a round of the ledger failed, trying again soon")
             metrics.LEDGER_LEADER.set(0)
             await _rest(stop, _STANDBY_SECONDS)
 

@@ -1,24 +1,32 @@
 """`python -m services.scan.verify_ledger --key <vkey>`: check the whole ledger of scans, and name the first bad entry.
 
+With `--edge <url>` it also asks Anchor, which reads the chain, whether every checkpoint that was submitted is there.
+
 Reads VOKETAG_DATABASE_URL with any role that may read Scan's tables. Ends with 0 when all is well, 1 when the ledger is
 not what was signed, 2 when it could not be checked.
 """
 
 import argparse
 import asyncio
+import json
 import os
 import sys
 import time
+import urllib.error
+import urllib.request
 
 from services.common.errors import Unavailable
+from services.scan.operations.anchoring import subject_of
 from services.scan.operations.verification import LedgerIsWrong, LedgerVerifier
+from services.scan.storage import ledger as storage
 from services.scan.storage.connection import HeldConnection
+from services.scan.storage.ledger import StoredCheckpoint
 from voketag_kernel.notes import MalformedNote, VerifierKey
 
 _STATEMENT_SECONDS = 60
 
 
-async def verify(database_url: str, key: VerifierKey) -> str:
+async def verify(database_url: str, key: VerifierKey, edge: str | None) -> str:
     """Check the ledger and return a report; LedgerIsWrong, Unavailable."""
     started = time.perf_counter()
     async with (
@@ -26,20 +34,40 @@ async def verify(database_url: str, key: VerifierKey) -> str:
         HeldConnection(dsn=database_url, name="verifier, ahead", timeout_seconds=_STATEMENT_SECONDS) as ahead,
     ):
         done = await LedgerVerifier(connection=connection, ahead=ahead, key=key).verify()
-    seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - started
+        anchored = await storage.anchored_checkpoints(connection) if edge else []
+    on_chain = [_on_chain(str(edge), key.name, each) for each in anchored].count(True)
+    asked = f"\n{on_chain} of {len(anchored)} submitted checkpoints are on the chain, deep enough" if edge else ""
     return (
         f"the ledger is whole: {done.entries} entries, chained and in one tree, {done.checkpoints} checkpoints signed "
-        f"by {key.name}\nroot {done.root.hex()}\n{done.entries / seconds:,.0f} entries a second"
+        f"by {key.name}\nroot {done.root.hex()}\n{done.entries / seconds:,.0f} entries a second{asked}"
     )
+
+
+def _on_chain(edge: str, origin: str, checkpoint: StoredCheckpoint) -> bool:
+    """Whether the chain holds a checkpoint; LedgerIsWrong when it was anchored as something else than it is here."""
+    url = f"{edge.rstrip('/')}/v1/verify/{subject_of(origin, checkpoint.size)}"
+    try:
+        with urllib.request.urlopen(url, timeout=_STATEMENT_SECONDS) as answer:  # noqa: S310 - the auditor's own address
+            said = json.load(answer)
+    except (urllib.error.URLError, TimeoutError, ValueError) as error:
+        raise Unavailable(f"Anchor could not be asked about the checkpoint of size {checkpoint.size}") from error
+    anchor = said["anchor"]
+    stands = (anchor["merkle_root"], int(anchor["tree_size"]), anchor["kind"])
+    if stands != (checkpoint.root.hex(), checkpoint.size, "ANCHOR_KIND_LEDGER"):
+        raise LedgerIsWrong(checkpoint.size, "the checkpoint of this size was anchored with another root")
+    return bool(said["valid"])
 
 
 def main(arguments: list[str]) -> int:
     """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(prog="verify_ledger", description="Check the whole ledger of scans.")
+    parser.add_argument("--edge", metavar="URL", help="the platform's address, to ask about the chain")
     parser.add_argument("--key", required=True, help="the ledger's published key, <name>+<hash>+<base64>")
     try:
-        key = VerifierKey.parse(parser.parse_args(arguments).key)
-        print(asyncio.run(verify(os.environ["VOKETAG_DATABASE_URL"], key)))  # noqa: T201 - its purpose
+        options = parser.parse_args(arguments)
+        key = VerifierKey.parse(options.key)
+        print(asyncio.run(verify(os.environ["VOKETAG_DATABASE_URL"], key, options.edge)))  # noqa: T201 - its purpose
     except LedgerIsWrong as error:
         print(f"the ledger is NOT what was signed\n{error}")  # noqa: T201 - its purpose
         return 1

@@ -73,6 +73,9 @@ SELECT size, root, note, signed_at FROM scan.ledger_checkpoints WHERE anchor_id 
 _ANCHORED = "UPDATE scan.ledger_checkpoints SET anchor_id = $2 WHERE size = $1"
 _SIZE = "SELECT size FROM scan.ledger_state"
 _CHECKPOINTS = "SELECT size, root, note, signed_at FROM scan.ledger_checkpoints ORDER BY size"
+_ANCHORED_CHECKPOINTS = """
+SELECT size, root, note, signed_at FROM scan.ledger_checkpoints WHERE anchor_id IS NOT NULL ORDER BY size
+"""
 _STRAY = """
 SELECT event.verification_id FROM scan.scan_events AS event, scan.ledger_state AS state
 WHERE event.xact_id < state.xact_cursor
@@ -216,6 +219,11 @@ async def size(connection: HeldConnection) -> int:
 async def checkpoints(connection: HeldConnection) -> list[StoredCheckpoint]:
     """Return all that are kept, smallest first."""
     return [_made(row) for row in await connection.fetch(_CHECKPOINTS)]
+
+
+async def anchored_checkpoints(connection: HeldConnection) -> list[StoredCheckpoint]:
+    """Return those that are with Anchor, smallest first."""
+    return [_made(row) for row in await connection.fetch(_ANCHORED_CHECKPOINTS)]
 
 
 async def stray_event(connection: HeldConnection) -> UUID | None:

@@ -59,7 +59,9 @@ def _connection_manager(settings: EnvoySettings) -> dict[str, Any]:
         "always_set_request_id_in_response": True,
         "normalize_path": True,
         "max_request_headers_kb": 32,
-        "request_headers_timeout": "10s",
+        # Who sends a byte now and then holds a place for so long, and no longer.
+        "request_headers_timeout": f"{settings.headers_seconds}s",
+        "request_timeout": f"{settings.request_seconds}s",
         "stream_idle_timeout": "60s",  # routes of streams have their own
         "common_http_protocol_options": {"idle_timeout": "900s", "max_headers_count": 100},
         "http2_protocol_options": {

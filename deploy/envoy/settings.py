@@ -39,6 +39,10 @@ class EnvoySettings:
     """PEM chain of the public listener; None listens in plain text, for a load balancer that ends TLS."""
     tls_key: Path | None = None
     """PEM key of `tls_certificate`."""
+    headers_seconds: float = 10
+    """How long a client may take to send a request's headers."""
+    request_seconds: float = 30
+    """How long a client may take to send a whole request."""
     timeouts_seconds: Mapping[str, float] = field(
         default_factory=lambda: {"scan": 5, "factory": 30, "admin": 15, "anchor": 30}
     )

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from services.common.errors import InvalidPageToken
-from services.common.ids import uuid7
+from services.common.ids import Uuid7, uuid7
 from services.common.logs import redact
 from services.common.paging import decode_token, encode_token, page_size
 
@@ -16,6 +16,20 @@ def test_ids_are_version_7_and_carry_the_time() -> None:
     after = time.time_ns() // 1_000_000
     assert (made.version, made.variant) == (7, "specified in RFC 4122")
     assert before <= made.int >> 80 <= after
+
+
+def test_ids_rise_within_a_millisecond() -> None:
+    made = [uuid7() for _ in range(10_000)]
+    assert made == sorted(set(made))
+
+
+def test_ids_rise_while_the_clock_stands_still_or_is_set_back() -> None:
+    times = iter([5_000_000, 5_000_000, 2_000_000, 2_000_001, 9_000_000])
+    make = Uuid7(lambda: next(times))
+    made = [make() for _ in range(5)]
+    assert made == sorted(set(made))
+    assert [one.int >> 80 for one in made] == [5, 5, 5, 5, 9]
+    assert {one.version for one in made} == {7}
 
 
 @pytest.mark.parametrize(("asked", "given"), [(0, 50), (1, 1), (1000, 1000), (1001, 1000)])

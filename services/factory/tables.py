@@ -168,6 +168,21 @@ outbox = Table(
     Index("outbox_waiting", "created_at", postgresql_where=text("published_at IS NULL")),
 )
 
+# Who did what to a tenant's things, when and why. The service may add rows and read them, nothing else (its grants).
+audit = Table(
+    "audit",
+    metadata,
+    Column("audit_id", Uuid, primary_key=True),
+    Column("tenant_id", Uuid, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("details", JSONB, nullable=False, server_default="{}"),
+    Column("created_at", _Time, nullable=False),
+    Index("audit_listing", "tenant_id", "audit_id"),
+)
+
 # First answers of writes, by request_id. The row's lock is the in-flight lock.
 idempotency = Table(
     "idempotency",

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from services.common.caller import Caller, CallerKind
 from services.common.errors import InvalidArgument, InvalidPageToken
 from services.common.paging import decode_token
 
@@ -37,6 +38,11 @@ def text(field: str, value: str) -> str:
 def texts(field: str, values: Mapping[str, str]) -> dict[str, str]:
     """Return a map of texts, none of which has a NUL character."""
     return {text(field, key): text(f"{field}.{key}", value) for key, value in values.items()}
+
+
+def who(caller: Caller) -> str:
+    """Return who calls, as the audit and versions of settings say it: `key <id>` or `user <uuid>`."""
+    return f"{'key' if caller.kind is CallerKind.API_KEY else 'user'} {caller.subject}"
 
 
 def position_uuid(token: str) -> UUID | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 
-from services.common.caller import Caller, CallerKind
 from services.common.errors import InvalidArgument, InvalidPageToken
 from services.common.paging import decode_token, encode_token
 from services.factory.convert.fields import timestamp
@@ -29,11 +28,6 @@ def change(request: settings_pb2.UpdateSettingsRequest) -> Mapping[str, object]:
     if unknown := set(paths) - _READ.keys():
         raise InvalidArgument.of("update_mask", f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(_READ)}")
     return {path: _READ[path](request.settings) for path in paths}
-
-
-def who(caller: Caller) -> str:
-    """Return who changes settings, as versions say it."""
-    return f"{'key' if caller.kind is CallerKind.API_KEY else 'user'} {caller.subject}"
 
 
 def settings(found: TenantSettings) -> settings_pb2.TenantSettings:

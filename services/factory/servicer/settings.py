@@ -3,6 +3,7 @@
 from services.common.paging import page_size
 from services.common.rpc.call import Call
 from services.factory.convert import settings as convert
+from services.factory.convert.fields import who
 from services.factory.idempotency import Writes
 from services.factory.operations.settings import Settings
 from voketag.factory.v1 import settings_pb2
@@ -22,12 +23,12 @@ class SettingsMethods:
         self, request: settings_pb2.UpdateSettingsRequest, call: Call
     ) -> settings_pb2.TenantSettings:
         """Change the settings that the mask names."""
-        tenant_id, change, who = call.caller.tenant, convert.change(request), convert.who(call.caller)
+        tenant_id, change, author = call.caller.tenant, convert.change(request), who(call.caller)
         version = request.settings.version
         return await self._writes.once(
             call,
             request,
-            lambda tx: self._settings.update(tx, tenant_id, change, version=version, who=who),
+            lambda tx: self._settings.update(tx, tenant_id, change, version=version, who=author),
             convert.settings,
         )
 

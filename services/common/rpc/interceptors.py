@@ -5,7 +5,8 @@ Order, outermost first:
 2. tracing - the span covers everything below. Only in the list when an endpoint is set.
 3. logging - the line has the final status.
 4. authentication - before validation, so that strangers learn nothing about what a method takes.
-5. validation - the rules of the contract; the servicer sees only messages that keep them.
+5. validation - the rules of the contract; the servicer sees only messages that keep them. It looks at messages, and
+   does so last wherever it stands: of a stream's messages the first is read once the others have let the call in.
 """
 
 import time
@@ -71,7 +72,7 @@ class Tracing(Interceptor):
         self._tracer = trace.get_tracer("voketag")
         self._spans: dict[int, trace.Span] = {}
 
-    async def before(self, method: Method, call: Call, request: Message) -> None:  # noqa: ARG002
+    async def before(self, method: Method, call: Call) -> None:
         """Start the span."""
         parent = propagate.extract(call.metadata)
         self._spans[id(call)] = self._tracer.start_span(method.name, context=parent, kind=trace.SpanKind.SERVER)
@@ -103,7 +104,7 @@ class Authentication(Interceptor):
     def __init__(self, authenticate: Authenticate) -> None:
         self._authenticate = authenticate
 
-    async def before(self, method: Method, call: Call, request: Message) -> None:  # noqa: ARG002
+    async def before(self, method: Method, call: Call) -> None:
         """Set `call.caller`, or refuse the call."""
         rule = method.rule
         if not rule.declared:
@@ -141,7 +142,7 @@ class Validation(Interceptor):
     def __init__(self) -> None:
         self._validator = protovalidate.Validator()
 
-    async def before(self, method: Method, call: Call, request: Message) -> None:  # noqa: ARG002
+    def message(self, method: Method, request: Message) -> None:  # noqa: ARG002
         """Refuse a request that breaks a rule, naming the fields that do."""
         # A large request stops at its first fault: a list of a million faults would hold the event loop for a minute.
         if found := self._validator.collect_violations(request, fail_fast=True):

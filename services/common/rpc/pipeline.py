@@ -30,8 +30,11 @@ class Interceptor:
 
     name: str
 
-    async def before(self, method: Method, call: Call, request: Message) -> None:
-        """Look at a call before the servicer does; raise to refuse it."""
+    async def before(self, method: Method, call: Call) -> None:
+        """Look at a call before anything of it is read; raise to refuse it."""
+
+    def message(self, method: Method, request: Message) -> None:
+        """Look at a message before the servicer does: the request, or each of a stream; raise to refuse the call."""
 
     def after(self, method: Method, call: Call, code: str) -> None:
         """Take note of how a call ended: the name of its gRPC status code."""
@@ -59,19 +62,49 @@ class Pipeline:
         self.method = method
         self._run = servicer_method
         self._before = [i.before for i in interceptors if _implements(i, "before")]
+        self._message = [i.message for i in interceptors if _implements(i, "message")]
         self._after = [i.after for i in reversed(interceptors) if _implements(i, "after")]
         self._timeout = timeout_seconds
 
     async def unary(self, request: Message, call: Call) -> Message:
         """Run a unary call."""
+        left = call.seconds_left()
+        seconds = self._timeout if left is None else min(left, self._timeout)
+        return await self._answer(self._single(request, call), call, seconds)
+
+    async def collect(self, requests: AsyncIterator[Message], call: Call) -> Message:
+        """Run a call whose requests are a stream. It may take as long as the caller allows."""
+        return await self._answer(self._collected(requests, call), call, call.seconds_left())
+
+    async def _single(self, request: Message, call: Call) -> Message:
+        await self._admit(call)
+        self._look_at(request)
+        answer: Message = await self._run(request, call)
+        return answer
+
+    async def _collected(self, requests: AsyncIterator[Message], call: Call) -> Message:
+        await self._admit(call)
+        answer: Message = await self._run(self._looked_at(requests), call)
+        return answer
+
+    async def _admit(self, call: Call) -> None:
+        for before in self._before:
+            await before(self.method, call)
+
+    def _look_at(self, request: Message) -> None:
+        for message in self._message:
+            message(self.method, request)
+
+    async def _looked_at(self, requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
+        async for request in requests:
+            self._look_at(request)
+            yield request
+
+    async def _answer(self, answering: Awaitable[Message], call: Call, seconds: float | None) -> Message:
         current_call.set(call)
         code = "INTERNAL"  # unless it ends otherwise
         try:
-            left = call.seconds_left()
-            async with asyncio.timeout(self._timeout if left is None else min(left, self._timeout)):
-                for before in self._before:
-                    await before(self.method, call, request)
-                answering: Awaitable[Message] = self._run(request, call)
+            async with asyncio.timeout(seconds):
                 answer = await answering
             code = "OK"
             return answer
@@ -94,8 +127,8 @@ class Pipeline:
         current_call.set(call)
         code = "OK"
         try:
-            for before in self._before:
-                await before(self.method, call, request)
+            await self._admit(call)
+            self._look_at(request)
             answers: AsyncIterator[Message] = self._run(request, call)
             async for answer in answers:
                 yield answer
@@ -116,6 +149,8 @@ def _implements(interceptor: Interceptor, hook: str) -> bool:
 
 
 def _status(error: Exception) -> status_pb2.Status:
+    if isinstance(error, Refused):  # a message of a client's stream that does not parse
+        return error.status
     if isinstance(error, VokeTagError):
         return to_status(error)
     if isinstance(error, TimeoutError):

@@ -92,8 +92,15 @@ class Server:
 
 def _handler(pipeline: Pipeline) -> "grpc.RpcMethodHandler[Any, Any]":
     method = pipeline.method
-    make = grpc.unary_stream_rpc_method_handler if method.server_streaming else grpc.unary_unary_rpc_method_handler
-    behaviour = _streaming(pipeline) if method.server_streaming else _unary(pipeline)
+    if method.client_streaming and method.server_streaming:
+        raise NotImplementedError(f"{method.name}: no contract streams both ways yet")
+    behaviour: Any
+    if method.client_streaming:
+        make, behaviour = grpc.stream_unary_rpc_method_handler, _collecting(pipeline)
+    elif method.server_streaming:
+        make, behaviour = grpc.unary_stream_rpc_method_handler, _streaming(pipeline)
+    else:
+        make, behaviour = grpc.unary_unary_rpc_method_handler, _unary(pipeline)
     return make(
         behaviour,
         request_deserializer=None,  # grpc would answer a message that does not parse as a fault of ours
@@ -122,6 +129,26 @@ def _unary(pipeline: Pipeline) -> Callable[[bytes, Any], Awaitable[Message | Non
         return answer
 
     return behaviour
+
+
+def _collecting(pipeline: Pipeline) -> Callable[[AsyncIterator[bytes], Any], Awaitable[Message | None]]:
+    async def behaviour(raw: AsyncIterator[bytes], context: grpc.aio.ServicerContext[Any, Any]) -> Message | None:
+        call = _call(pipeline.method, context)
+        try:
+            answer = await pipeline.collect(_decoded(pipeline.method, raw), call)
+        except Refused as refused:
+            await _abort(context, refused, call)
+            return None
+        if call.answer_metadata:
+            await _send_metadata(context, call)
+        return answer
+
+    return behaviour
+
+
+async def _decoded(method: Method, raw: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+    async for message in raw:
+        yield _decode(method, message)
 
 
 def _streaming(pipeline: Pipeline) -> Callable[[bytes, Any], AsyncIterator[Message]]:

@@ -1,8 +1,8 @@
 """Who calls Factory: an API key begins with `vkt_`; anything else must be a signed token."""
 
 from services.common.caller import Caller
+from services.common.credentials import PREFIX
 from services.common.tokens import TokenVerifier
-from services.factory.model.api_keys import PREFIX
 from services.factory.operations.key_check import KeyCheck
 
 

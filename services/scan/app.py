@@ -8,7 +8,7 @@ from functools import partial
 
 from services.common import unit_keys
 from services.common.caller import Caller
-from services.common.clock import SystemClock
+from services.common.clock import Clock, SystemClock
 from services.common.errors import Unavailable
 from services.common.rpc import interceptors
 from services.common.rpc.channels import channel
@@ -28,8 +28,10 @@ from services.scan.operations.readiness import Readiness
 from services.scan.operations.receipts import Receipts
 from services.scan.operations.reports import Reports
 from services.scan.operations.scans import Scans
+from services.scan.partners import Partners
 from services.scan.peers import ProofServices
 from services.scan.places import Places
+from services.scan.probing import probing
 from services.scan.servicer import ScanServicer
 from services.scan.settings import Settings
 from services.scan.statements import VerdictKeys
@@ -44,9 +46,12 @@ DESCRIPTOR = scan_pb2.DESCRIPTOR.services_by_name["ScanService"]
 
 
 @asynccontextmanager
-async def open_app(settings: Settings) -> AsyncIterator[Server]:
-    """Start the server; it stops, gracefully, at the end of the block. A database that is away is waited for."""
-    clock = SystemClock()
+async def open_app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Server]:
+    """Start the server; it stops, gracefully, at the end of the block. A database that is away is waited for.
+
+    `clock` is the machine's unless a test brings one that jumps.
+    """
+    clock = clock or SystemClock()
     keys = unit_keys.load(settings.unit_keys)
     verifier = TokenVerifier(public_keys=settings.token_public_keys, service="scan")
     tokens = ServiceTokens(TokenSigner(key_file=settings.service_key, clock=clock))
@@ -69,6 +74,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
             )
             for name in ("reads", "writes")
         ]
+        await stack.enter_async_context(probing(reads, breaker))
         hot_state = await stack.enter_async_context(
             aclosing(
                 HotState(
@@ -99,10 +105,12 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
                     hot_state=hot_state,
                     limits=Limits(
                         per_minute=settings.scans_per_minute,
+                        key_per_minute=settings.key_scans_per_minute,
                         failures_per_minute=settings.failures_per_minute,
                         newcomer_seconds=settings.newcomer_seconds,
                         platform_per_second=settings.scans_per_second,
                     ),
+                    partners=Partners(partial(registry.keys_of, reads), clock=clock),
                     places=places,
                     networks=networks,
                     reads=reads,

@@ -47,6 +47,11 @@ class Breaker:
         return True
 
     @property
+    def open(self) -> bool:
+        """Whether the part is held to be away, a probe under way or not."""
+        return not self._closed
+
+    @property
     def refuses(self) -> bool:
         """Whether a call would be refused now: to know it before queueing. Takes no place."""
         return not self._closed and self._now() < self._next_probe_at

@@ -1,10 +1,11 @@
 """How often a caller may ask: counted in Redis for all processes, in the same round trip as the scan itself.
 
 The algorithm is GCRA (a leaky bucket that remembers one number: when it will be empty), on Redis' clock. A caller is an
-IPv4 address or the /64 of an IPv6 one. It has two buckets: one for all calls, and a much smaller one for codes that are
-not ours; when either is full, every call is refused. (If only unknown codes were refused then, a guess that hits would
-show by its answer.) A limited call counts nothing for its unit from its second refusal on: the process remembers the
-refusal until its end, which also spares Redis the flood.
+IPv4 address, the /64 of an IPv6 one, or a partner's API key, which has a larger limit from wherever it calls. Each has
+two buckets: one for all calls, and a much smaller one for codes that are not ours; when either is full, every call is
+refused. (If only unknown codes were refused then, a guess that hits would show by its answer.) A limited call counts
+nothing for its unit from its second refusal on: the process remembers the refusal until its end, which also spares
+Redis the flood.
 
 While Redis is away each process counts for itself, with the same limits.
 """
@@ -18,6 +19,8 @@ from services.scan.hot_state import Script, ScriptCall
 
 _MINUTE = 60.0
 _MOST_REFUSED = 50_000
+_KEY = "key "
+"""Begins the names of callers that are API keys. No address has a blank in it."""
 
 # A bucket is the time at which it is empty again. `cost` moves it on by one call; more than a full bucket ahead of now
 # is too much. The first bucket is for all calls, the second for failures only. Times are microseconds of the server's
@@ -104,24 +107,38 @@ _BUSY = Allowance(allowed=False, limit=0, remaining=0, retry_after=1.0, reset_af
 """The whole platform has as much to do as it may."""
 
 
+def key_caller(key_id: str) -> str:
+    """Return the name of a caller that is an API key."""
+    return _KEY + key_id
+
+
 class Limits:
     """The limits of callers, and of the platform. 0 turns one off."""
 
     def __init__(
-        self, *, per_minute: int, failures_per_minute: int, newcomer_seconds: int, platform_per_second: int
+        self,
+        *,
+        per_minute: int,
+        key_per_minute: int,
+        failures_per_minute: int,
+        newcomer_seconds: int,
+        platform_per_second: int,
     ) -> None:
-        """`newcomer_seconds` is how long a caller who was not seen for a day has half the limit."""
+        """`key_per_minute` is the limit of an API key, `per_minute` that of everybody else. `newcomer_seconds` is how
+        long an address that was not seen for a day has half the limit."""
         self._limit = per_minute
+        self._key_limit = key_per_minute
         self._failures = failures_per_minute
         self._newcomer = newcomer_seconds
         self._platform = platform_per_second
         self._refused: dict[str, float] = {}
         self._local: dict[tuple[str, bool], float] = {}
+        self._platform_empty_at = 0.0
 
     @property
     def on(self) -> bool:
         """Whether anything is limited."""
-        return bool(self._limit or self._failures)
+        return bool(self._limit or self._key_limit or self._failures)
 
     def refused(self, caller: str) -> Allowance | None:
         """Return the refusal that a caller has to sit out, None for one who may try."""
@@ -132,7 +149,7 @@ class Limits:
         if left <= 0:
             del self._refused[caller]
             return None
-        return Allowance(allowed=False, limit=self._limit, remaining=0, retry_after=left, reset_after=left)
+        return Allowance(allowed=False, limit=self._of(caller), remaining=0, retry_after=left, reset_after=left)
 
     def call(self, caller: str, *, failed: bool) -> ScriptCall:
         """Return the call of the script that counts one call; `failed` says that its code is not ours."""
@@ -142,10 +159,10 @@ class Limits:
             tag + b"failed",
             tag + b"first",
             b"%d" % (_MINUTE * 1_000_000),
-            b"%d" % self._limit,
+            b"%d" % self._of(caller),
             b"%d" % self._failures,
             b"1" if failed else b"0",
-            b"%d" % self._newcomer,
+            b"%d" % (0 if caller.startswith(_KEY) else self._newcomer),
         )
 
     def calls(self, callers: Sequence[tuple[str, bool]]) -> list[ScriptCall]:
@@ -168,31 +185,46 @@ class Limits:
     def allowance(self, caller: str, answer: Sequence[Any]) -> Allowance:
         """Return what the script answered, and remember a refusal."""
         allowed, remaining, retry_ms, reset_ms = answer
-        given = Allowance(bool(allowed), self._limit, remaining, retry_ms / 1000, reset_ms / 1000)
+        given = Allowance(bool(allowed), self._of(caller), remaining, retry_ms / 1000, reset_ms / 1000)
         if not given.allowed:
             self._remember(caller, given.retry_after)
         return given
 
     def counted_here(self, callers: Sequence[tuple[str, bool]]) -> list[Allowance | None]:
         """Count a group in this process alone, while Redis is away; None without limits."""
-        return [self._count_here(caller, failed=failed) if self.on else None for caller, failed in callers]
+        given = [self._count_here(caller, failed=failed) if self.on else None for caller, failed in callers]
+        if self._platform:
+            for place in range(self._free_here(len(callers)), len(callers)):
+                given[place] = _BUSY
+        return given
 
     def _count_here(self, caller: str, *, failed: bool) -> Allowance:
-        now = time.monotonic()
+        now, limit = time.monotonic(), self._of(caller)
         if len(self._local) > _MOST_REFUSED:
             self._local = {key: empty_at for key, empty_at in self._local.items() if empty_at > now}
         everything = max(self._local.get((caller, False), now), now)
         failures = max(self._local.get((caller, True), now), now)
-        wait = max(_over(everything, self._limit, now), _over(failures, self._failures, now))
+        wait = max(_over(everything, limit, now), _over(failures, self._failures, now))
         if wait > 0:
             self._remember(caller, wait)
-            return Allowance(False, self._limit, 0, wait, everything - now)
-        if self._limit:
-            everything = self._local[caller, False] = everything + _MINUTE / self._limit
+            return Allowance(False, limit, 0, wait, everything - now)
+        if limit:
+            everything = self._local[caller, False] = everything + _MINUTE / limit
         if self._failures and failed:
             self._local[caller, True] = failures + _MINUTE / self._failures
-        remaining = int((now + _MINUTE - everything) * self._limit / _MINUTE + 0.001) if self._limit else 0
-        return Allowance(True, self._limit, remaining, 0, everything - now)
+        remaining = int((now + _MINUTE - everything) * limit / _MINUTE + 0.001) if limit else 0
+        return Allowance(True, limit, remaining, 0, everything - now)
+
+    def _free_here(self, wanted: int) -> int:
+        """Return how many of `wanted` calls the ceiling leaves. Of several processes each has the whole ceiling."""
+        now = time.monotonic()
+        empty_at = max(self._platform_empty_at, now)
+        free = min(wanted, int((now + 1 - empty_at) * self._platform + 0.001))
+        self._platform_empty_at = empty_at + free / self._platform
+        return free
+
+    def _of(self, caller: str) -> int:
+        return self._key_limit if caller.startswith(_KEY) else self._limit
 
     def _remember(self, caller: str, seconds: float) -> None:
         while len(self._refused) >= _MOST_REFUSED:

@@ -96,6 +96,14 @@ class UnitFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyFacts:
+    """What recognises an API key: the hash of its secret, and when it ends, None for never."""
+
+    secret_hash: bytes
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
     """What the scanning device tells about itself. None of it is believed; it is only hashed and compared."""
 

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from google.api import httpbody_pb2
 
+from services.common.credentials import credential_in
 from services.common.rpc.call import Call
 from services.scan import convert
 from services.scan.operations.ledger import Ledger
@@ -40,7 +41,8 @@ class ScanServicer:
 
     async def scan(self, request: scan_pb2.ScanRequest, call: Call) -> scan_pb2.ScanResponse:
         """Give the verdict on a code."""
-        made = await self._scans.scan(request.code, convert.device(call, request.device), call.answer_metadata)
+        device, credential = convert.device(call, request.device), credential_in(call.metadata)
+        made = await self._scans.scan(request.code, device, call.answer_metadata, credential=credential)
         signed = self._keys.sign(made, request.code, made.event.scanned_at) if request.signed else ""
         return convert.scan_response(made, convert.language(call), signed)
 

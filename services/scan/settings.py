@@ -48,8 +48,10 @@ class Settings(ServerSettings, ServiceIdentity):
     """Plain list of hosting centres."""
     scans_per_minute: int = Field(default=100, ge=0)
     """Scans that one address (IPv4, or the /64 of an IPv6 one) may make in a minute; 0 is no limit."""
+    key_scans_per_minute: int = Field(default=1000, ge=0)
+    """Scans that the holder of an API key may make in a minute, from wherever; 0 is no limit."""
     failures_per_minute: int = Field(default=20, ge=0)
-    """Codes that are not ours which one address may try in a minute before nothing is answered it; 0 is no limit."""
+    """Codes that are not ours which one caller may try in a minute before nothing is answered it; 0 is no limit."""
     newcomer_seconds: int = Field(default=0, ge=0)
     """How long an address that was not seen for a day has half the limit; 0 turns that off."""
     scans_per_second: int = Field(default=0, ge=0)

@@ -18,6 +18,7 @@ from opentelemetry import propagate, trace
 from prometheus_client import Histogram
 
 from services.common.caller import Caller, CallerKind
+from services.common.credentials import credential_in
 from services.common.errors import InvalidArgument, PermissionDenied, Unauthenticated, Violation
 from services.common.logs import get_logger
 from services.common.rpc.call import Call
@@ -122,11 +123,8 @@ class Authentication(Interceptor):
 
 
 def _credential(call: Call) -> str:
-    scheme, _, credential = call.metadata.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and credential:
-        return credential.strip()
-    if key := call.metadata.get("x-api-key", ""):
-        return key
+    if credential := credential_in(call.metadata):
+        return credential
     raise Unauthenticated
 
 

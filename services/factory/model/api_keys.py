@@ -1,4 +1,4 @@
-"""API keys: `vkt_<key id>_<secret>`. The key id is public and finds the row; only a hash of the secret is kept."""
+"""API keys: who holds one, for how long, and what it may do. Their form is that of `common/credentials.py`."""
 
 import hmac
 import re
@@ -7,17 +7,14 @@ import string
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from uuid import UUID
 
 from services.common.caller import TENANT_SCOPES
+from services.common.credentials import KEY_ID, Credential, hash_secret
 from services.common.errors import InvalidArgument, PermissionDenied
 
-PREFIX = "vkt_"
 _KEY_ID_LENGTH = 16
 _KEY_ID_ALPHABET = string.ascii_lowercase + string.digits
-_KEY_ID = r"[a-z0-9]{16}"
-_FORM = re.compile(rf"vkt_({_KEY_ID})_([A-Za-z0-9_-]{{43}})")  # 43 characters of base64url are 32 bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,37 +48,15 @@ class NewApiKey:
     credential: str
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """The two parts of a credential."""
-
-    key_id: str
-    secret: str
-
-    def __str__(self) -> str:
-        return f"{PREFIX}{self.key_id}_{self.secret}"
-
-
 def make_credential() -> Credential:
     """Return a new credential: an id of 82 random bits and a secret of 256."""
     key_id = "".join(secrets.choice(_KEY_ID_ALPHABET) for _ in range(_KEY_ID_LENGTH))
     return Credential(key_id=key_id, secret=secrets.token_urlsafe(32))
 
 
-def parse_credential(text: str) -> Credential | None:
-    """Split a credential, None when it has not the form of one."""
-    parts = _FORM.fullmatch(text)
-    return Credential(*parts.groups()) if parts else None
-
-
 def is_key_id(text: str) -> bool:
     """Say whether a text has the form of a key id."""
-    return re.fullmatch(_KEY_ID, text) is not None
-
-
-def hash_secret(secret: str) -> bytes:
-    """Return what is stored of a secret: SHA-256. 256 random bits leave nothing to guess, so nothing to slow down."""
-    return sha256(secret.encode()).digest()
+    return re.fullmatch(KEY_ID, text) is not None
 
 
 def check_scopes(scopes: Iterable[str], granted_by: frozenset[str]) -> frozenset[str]:

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from services.common.clock import Clock
+from services.common.credentials import hash_secret
 from services.common.database import Database, Transaction
 from services.common.errors import ApiKeyNotFound, InvalidArgument
-from services.factory.model.api_keys import ApiKey, NewApiKey, check_scopes, hash_secret, make_credential
+from services.factory.model.api_keys import ApiKey, NewApiKey, check_scopes, make_credential
 from services.factory.model.page import Page
 from services.factory.storage import api_keys as storage
 

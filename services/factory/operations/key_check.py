@@ -8,10 +8,11 @@ from datetime import datetime
 
 from services.common.caller import Caller, CallerKind
 from services.common.clock import Clock
+from services.common.credentials import parse_credential
 from services.common.database import Database
 from services.common.errors import Unauthenticated, Unavailable
 from services.common.logs import get_logger
-from services.factory.model.api_keys import ApiKey, parse_credential
+from services.factory.model.api_keys import ApiKey
 from services.factory.storage import api_keys as storage
 
 _FRESH_SECONDS = 0.5  # a revoked key is refused within a second, with room for a slow read

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.common.clock import Clock
+from services.common.credentials import Credential, parse_credential
 from services.common.errors import RateLimited, Unavailable
 from services.common.ids import uuid7
 from services.scan import metrics, risk
@@ -27,9 +28,10 @@ from services.scan.facts import FactsCache
 from services.scan.fingerprint import Fingerprints, network_of
 from services.scan.history import recorded_histories
 from services.scan.hot_state import HotState, HotStateAway
-from services.scan.limits import Allowance, Limits
+from services.scan.limits import Allowance, Limits, key_caller
 from services.scan.model import Device, RecentHistory, Scan, ScanCount, ScanEvent, UnitFacts, verdict_of
 from services.scan.networks import Networks
+from services.scan.partners import Partners
 from services.scan.places import Place, Places
 from services.scan.sightings import Sighting, history_of
 from services.scan.storage import events
@@ -44,7 +46,8 @@ _REFUSED_AFTER_SECONDS = 0.005
 class _Attempt:
     unit_id: int
     device: Device
-    caller: str
+    network: str
+    credential: Credential | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ class Scans:
         facts: FactsCache,
         hot_state: HotState,
         limits: Limits,
+        partners: Partners,
         places: Places,
         networks: Networks,
         reads: HeldConnection,
@@ -91,6 +95,7 @@ class Scans:
         self._facts = facts
         self._hot_state = hot_state
         self._limits = limits
+        self._partners = partners
         self._places = places
         self._networks = networks
         self._reads = reads
@@ -103,19 +108,23 @@ class Scans:
             self._group, max_size=_LARGEST_GROUP, max_waiting=max_waiting, linger_seconds=linger_seconds
         )
 
-    async def scan(self, code: str, device: Device, told: MutableMapping[str, str]) -> Scan:
-        """Return the verdict on a code, recorded. `told` takes what the caller is told about its limits.
+    async def scan(self, code: str, device: Device, told: MutableMapping[str, str], *, credential: str = "") -> Scan:
+        """Return the verdict on a code, recorded. `told` takes what the caller is told about its limits; they are those
+        of the API key that `credential` may be.
 
         MalformedCode, UnknownCode for whatever is not a unit in circulation, RateLimited, Unavailable when it cannot be
         recorded in time. Whether it was recorded after all is not known then, so it is never sent again: what is
         answered is recorded once, what is not answered at most once.
         """
         started = time.monotonic()
-        caller = network_of(device.address)
+        key = parse_credential(credential) if credential else None
+        network = network_of(device.address)
+        # A key that is not known here yet sits out what its address has to: anybody can make keys up.
+        caller = key_caller(key.key_id) if key is not None and self._partners.known(key) else network
         if (refusal := self._limits.refused(caller)) is not None:
             raise _limited(refusal, told)
-        attempt = _Attempt(unit_or_nobody(self._keys, code), device, caller)
-        if self._breaker.refuses:
+        attempt = _Attempt(unit_or_nobody(self._keys, code), device, network, key)
+        if self._breaker.open:  # nobody waits for a probe; `probing` makes them
             raise Unavailable
         try:
             async with asyncio.timeout(self._timeout):
@@ -181,7 +190,11 @@ class Scans:
     ) -> tuple[list[Allowance | None], list[RecentHistory | None]]:
         """Count callers and units, in one round trip: what each caller may, and each known unit's history."""
         sightings = [each.sighting for each in seen if each is not None]
-        asking = [(attempt.caller, each is None) for attempt, each in zip(attempts, seen, strict=True)]
+        key_ids = await self._partners.recognised([attempt.credential for attempt in attempts])
+        asking = [
+            (attempt.network if key_id is None else key_caller(key_id), each is None)
+            for attempt, key_id, each in zip(attempts, key_ids, seen, strict=True)
+        ]
         callers = self._limits.calls(asking)
         try:
             answers = await self._hot_state.run([*callers, *(sighting.call() for sighting in sightings)])
@@ -191,7 +204,7 @@ class Scans:
             allowances = self._limits.counted_here(asking)
         else:
             counted = iter([history_of(answer) for answer in answers[len(callers) :]])
-            allowances = self._limits.allowances([attempt.caller for attempt in attempts], answers[: len(callers)])
+            allowances = self._limits.allowances([caller for caller, _ in asking], answers[: len(callers)])
         return allowances, [None if each is None else next(counted) for each in seen]
 
     def _event(self, seen: _Seen, history: RecentHistory, now: datetime) -> ScanEvent:

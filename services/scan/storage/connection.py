@@ -54,6 +54,8 @@ class HeldConnection:
         Unavailable when the server is away, slow or full. The connection is dropped then, and nothing is sent twice:
         whether a statement under way took effect is not known.
         """
+        if self._breaker.refuses:  # before the turn, which a probe may hold for as long as it takes to fail
+            raise Unavailable
         async with self._turn:
             if not self._breaker.allows():
                 raise Unavailable

@@ -1,8 +1,9 @@
-"""Facts about units, read from the registry's tables (Factory writes them) with the unit's counter beside."""
+"""Facts about units, read from the registry's tables (Factory writes them) with the unit's counter beside; and of API
+keys what recognises them."""
 
 from collections.abc import Sequence
 
-from services.scan.model import BatchFacts, ProductFacts, TenantPolicy, UnitFacts, UnitState
+from services.scan.model import BatchFacts, KeyFacts, ProductFacts, TenantPolicy, UnitFacts, UnitState
 from services.scan.storage.connection import HeldConnection
 
 # Units of a batch that is not wholly issued, or that was cancelled, were never issued as far as anybody can see.
@@ -18,6 +19,10 @@ JOIN factory.products AS product ON product.product_id = batch.product_id
 JOIN factory.tenant_settings AS policy ON policy.tenant_id = batch.tenant_id
 LEFT JOIN scan.unit_scans AS counter ON counter.unit_id = unit.unit_id
 WHERE unit.unit_id = ANY($1::bigint[]) AND batch.state <> 'CANCELLED' AND batch.issued_count = batch.quantity
+"""
+
+_KEYS = """
+SELECT key_id, secret_hash, expires_at FROM factory.api_keys WHERE key_id = ANY($1::text[]) AND revoked_at IS NULL
 """
 
 
@@ -56,6 +61,12 @@ async def facts_of(connection: HeldConnection, unit_ids: Sequence[int]) -> dict[
         )
         for row in rows
     }
+
+
+async def keys_of(connection: HeldConnection, key_ids: Sequence[str]) -> dict[str, KeyFacts]:
+    """Return what recognises API keys, by id; revoked ones are not there."""
+    rows = await connection.fetch(_KEYS, key_ids)
+    return {row["key_id"]: KeyFacts(secret_hash=row["secret_hash"], expires_at=row["expires_at"]) for row in rows}
 
 
 async def ping(connection: HeldConnection) -> None:

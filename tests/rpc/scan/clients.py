@@ -19,6 +19,7 @@ class Consumer:
     user_agent: str = PHONE
     address: str = "198.51.100.7"
     language: str = "en"
+    credential: str = ""
 
     def using(self, **changes: Any) -> "Consumer":
         """Return a consumer that differs in what is given."""
@@ -61,7 +62,12 @@ class Consumer:
         return await self._call("Health", scan_pb2.HealthRequest())
 
     async def _call(self, method: str, request: Any) -> Any:
-        metadata = (("accept-language", self.language), ("x-client-address", self.address))
+        metadata: tuple[tuple[str, str], ...] = (
+            ("accept-language", self.language),
+            ("x-client-address", self.address),
+        )
+        if self.credential:
+            metadata += (("authorization", f"Bearer {self.credential}"),)
         # The user agent belongs to the channel in gRPC, and the library's own name follows it.
         options = [("grpc.primary_user_agent", self.user_agent)]
         async with grpc.aio.insecure_channel(self.server, options=options) as channel:

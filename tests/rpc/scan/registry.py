@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from hashlib import sha256
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -92,6 +93,24 @@ class Registry:
             unit_ids=[unit.unit_id for unit in minted],
             codes=[unit.code for unit in minted],
         )
+
+    async def api_key(self, *, expires_at: datetime | None = None) -> str:
+        """Add a tenant with an API key, and return the key."""
+        tenant_id, now = uuid4(), datetime.now(UTC)
+        key_id, secret = uuid4().hex[:16], uuid4().hex + "A" * 11
+        await self.sql(
+            "INSERT INTO factory.tenants (tenant_id, name, created_at) VALUES ($1, 'Partner', $2)", tenant_id, now
+        )
+        await self.sql(
+            "INSERT INTO factory.api_keys (key_id, tenant_id, name, secret_hash, scopes, created_at, expires_at) "
+            "VALUES ($1, $2, 'scanner', $3, '{}', $4, $5)",
+            key_id,
+            tenant_id,
+            sha256(secret.encode()).digest(),
+            now,
+            expires_at,
+        )
+        return f"vkt_{key_id}_{secret}"
 
     def never_issued(self) -> str:
         """Return a code that our key signed and no batch contains."""

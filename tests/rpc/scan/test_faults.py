@@ -7,9 +7,11 @@ import time
 from contextlib import suppress
 
 import grpc
+from prometheus_client import REGISTRY
 
 from deploy.local.postgres import Postgres
 from deploy.local.valkey import Valkey
+from tests.freezing import frozen
 from tests.rpc.calls import refusal
 from tests.rpc.scan.clients import Consumer
 from tests.rpc.scan.registry import Registry
@@ -87,6 +89,35 @@ async def test_without_the_database_there_is_no_verdict_and_it_comes_back(
     assert after.history.first_scan_at == before.history.first_scan_at
 
 
+async def test_while_the_database_is_down_every_scan_is_refused_within_a_quarter_of_a_second(
+    consumer: Consumer, registry: Registry, postgres: Postgres
+) -> None:
+    code = (await registry.issue()).codes[0]
+    await consumer.scan(code)
+    postgres.kill()
+    try:
+        await _until_refused(consumer, code)
+        await _assert_refused_quickly(consumer, code, seconds=2)
+    finally:
+        postgres.start()
+    await _scans_within(5, consumer, code)
+
+
+async def test_while_the_database_hangs_nobody_waits_once_it_is_known_and_it_recovers_by_itself(
+    consumer: Consumer, registry: Registry, postgres: Postgres
+) -> None:
+    code = (await registry.issue()).codes[0]
+    await consumer.scan(code)
+    with frozen(postgres):
+        await _until_refused(consumer, code)
+        await _assert_refused_quickly(consumer, code, seconds=4)  # longer than a probe takes to fail
+    async with asyncio.timeout(5):
+        while _breaker_open("postgresql"):  # though nobody scans  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    recorded = len(await registry.sql("SELECT 1 FROM scan.scan_events"))
+    assert (await consumer.scan(code)).history.total_scans == recorded + 1
+
+
 async def test_a_database_that_hangs_is_unavailable_in_bounded_time(
     consumer: Consumer, registry: Registry, postgres: Postgres
 ) -> None:
@@ -115,6 +146,44 @@ async def test_a_month_without_a_partition_gets_one(consumer: Consumer, registry
         await registry.sql(f"DROP TABLE {row['name']}")
     assert (await consumer.scan(code)).verdict == scan_pb2.VERDICT_AUTHENTIC
     assert len(await registry.sql("SELECT 1 FROM scan.scan_events")) == 1
+
+
+async def _until_refused(consumer: Consumer, code: str) -> None:
+    """Scan until it is known that the database is away; the scan that finds it out may take its whole time."""
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                await consumer.scan(code)
+            except grpc.aio.AioRpcError:
+                return
+
+
+async def _assert_refused_quickly(consumer: Consumer, code: str, *, seconds: float) -> None:
+    times, until = list[float](), time.monotonic() + seconds
+    while time.monotonic() < until:
+        started = time.monotonic()
+        answer = await refusal(consumer.scan(code))
+        times.append(time.monotonic() - started)
+        assert (answer.code, answer.reason) == ("UNAVAILABLE", "UNAVAILABLE")
+        assert answer.retry_after_seconds
+        await asyncio.sleep(0.02)
+    # One in twenty may meet a busy machine; waiting for a probe takes two seconds, and would be seen.
+    slowest, usual = max(times), sorted(times)[len(times) * 19 // 20]
+    assert usual < 0.25, f"{len(times)} refusals, one in twenty of them after more than {usual:.3f} s"
+    assert slowest < 1
+
+
+async def _scans_within(seconds: float, consumer: Consumer, code: str) -> None:
+    async with asyncio.timeout(seconds):
+        while True:
+            with suppress(grpc.aio.AioRpcError):
+                await consumer.scan(code)
+                return
+            await asyncio.sleep(0.05)
+
+
+def _breaker_open(part: str) -> bool:
+    return REGISTRY.get_sample_value("voketag_scan_breaker_open", {"part": part}) == 1
 
 
 async def _ready_within(seconds: float, consumer: Consumer) -> None:

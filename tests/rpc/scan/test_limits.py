@@ -1,6 +1,8 @@
 """Limits as callers meet them: what they are told, what it costs the unit, and who limits while Valkey is away."""
 
+import asyncio
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 import grpc
 import pytest
@@ -16,8 +18,9 @@ from voketag.scan.v1 import scan_pb2, scan_pb2_grpc
 
 @pytest.fixture
 def scan_settings(scan_settings: Settings) -> Settings:
-    """Five scans a minute, two wrong guesses."""
-    return scan_settings.model_copy(update={"scans_per_minute": 5, "failures_per_minute": 2})
+    """Five scans a minute, ten of them with an API key, two wrong guesses."""
+    limits = {"scans_per_minute": 5, "key_scans_per_minute": 10, "failures_per_minute": 2}
+    return scan_settings.model_copy(update=limits)
 
 
 async def test_a_caller_is_told_what_is_left_and_then_when_to_come_back(consumer: Consumer, registry: Registry) -> None:
@@ -40,6 +43,33 @@ async def test_addresses_of_one_ipv6_network_are_one_caller(consumer: Consumer, 
         await consumer.using(address=f"2001:db8:1:2::{host}").scan(code)
     assert (await refusal(consumer.using(address="2001:db8:1:2:ffff::1").scan(code))).reason == "RATE_LIMITED"
     await consumer.using(address="2001:db8:1:3::1").scan(code)
+
+
+async def test_a_partners_key_has_a_limit_of_its_own_from_wherever_it_calls(
+    consumer: Consumer, registry: Registry
+) -> None:
+    code = (await registry.issue()).codes[0]
+    partner = consumer.using(credential=await registry.api_key())
+    for turn in range(10):
+        await partner.using(address=f"203.0.113.{turn % 2}").scan(code)
+    answer = await refusal(partner.using(address="203.0.113.9").scan(code))
+    assert answer.reason == "RATE_LIMITED"
+    assert (await _trailers(consumer.using(address="203.0.113.1"), code))["x-ratelimit-remaining"] == "4"
+    assert (await _trailers(consumer.using(credential=await registry.api_key()), code))["x-ratelimit-limit"] == "10"
+
+
+async def test_a_key_that_does_not_hold_counts_as_none(consumer: Consumer, registry: Registry) -> None:
+    code = (await registry.issue()).codes[0]
+    good, revoked = await registry.api_key(), await registry.api_key()
+    ended = await registry.api_key(expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    await registry.sql("UPDATE factory.api_keys SET revoked_at = now() WHERE key_id = $1", revoked.split("_")[1])
+    wrong = good[:-1] + ("B" if good[-1] != "B" else "C")
+    for place, credential in enumerate((revoked, ended, wrong, "vkt_nonsense", "a.b.c")):
+        told = await _trailers(consumer.using(credential=credential), code)
+        assert (told["x-ratelimit-limit"], told["x-ratelimit-remaining"]) == ("5", str(4 - place))
+    assert (await _trailers(consumer.using(credential=wrong), code))["retry-after"], "made-up keys open nothing"
+    await consumer.using(address="203.0.113.8", credential=good).scan(code)
+    await consumer.using(credential=good).scan(code)
 
 
 async def test_guesses_are_few_and_a_hit_does_not_show_then(consumer: Consumer, registry: Registry) -> None:
@@ -73,11 +103,32 @@ async def test_while_valkey_is_away_the_process_limits_for_itself(
         valkey.start()
 
 
+async def test_the_platforms_ceiling_stands_without_valkey_too(
+    scan_settings: Settings, registry: Registry, valkey: Valkey
+) -> None:
+    code = (await registry.issue()).codes[0]
+    ceiling = {"scans_per_minute": 0, "failures_per_minute": 0, "key_scans_per_minute": 0, "scans_per_second": 3}
+    async with open_app(scan_settings.model_copy(update=ceiling)) as server:
+        consumer = Consumer(f"127.0.0.1:{server.port}")
+        for down in (False, True):
+            if down:
+                valkey.kill()
+            try:
+                made = await asyncio.gather(*(consumer.scan(code) for _ in range(12)), return_exceptions=True)
+            finally:
+                valkey.start()
+            refused = [each for each in made if isinstance(each, grpc.aio.AioRpcError)]
+            assert 3 <= len(made) - len(refused) <= 6, "3 at once, and what comes free meanwhile"
+            assert {each.code() for each in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+
+
 async def _trailers(consumer: Consumer, code: str) -> dict[str, str]:
     options = [("grpc.primary_user_agent", PHONE)]
     async with grpc.aio.insecure_channel(consumer.server, options=options) as channel:
         call = scan_pb2_grpc.ScanServiceStub(channel).Scan(
-            scan_pb2.ScanRequest(code=code), metadata=(("x-client-address", consumer.address),), timeout=10
+            scan_pb2.ScanRequest(code=code),
+            metadata=(("x-client-address", consumer.address), ("x-api-key", consumer.credential)),
+            timeout=10,
         )
         with suppress(grpc.aio.AioRpcError):
             await call

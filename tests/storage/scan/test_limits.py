@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 
 from deploy.local.valkey import Valkey
 from services.scan.hot_state import HotState
-from services.scan.limits import Allowance, Limits
+from services.scan.limits import Allowance, Limits, key_caller
 from tests.storage.scan.test_sightings import state_at
 
 HOME, OTHER = "198.51.100.7", "203.0.113.9"
@@ -25,6 +25,7 @@ async def hot_state(valkey: Valkey) -> AsyncIterator[HotState]:
 def limits(per_minute: int = 10, failures: int = 3, newcomers: int = 0, platform: int = 0) -> Limits:
     return Limits(
         per_minute=per_minute,
+        key_per_minute=2 * per_minute,
         failures_per_minute=failures,
         newcomer_seconds=newcomers,
         platform_per_second=platform,
@@ -50,6 +51,16 @@ async def test_a_caller_has_so_many_calls_and_no_other_pays_for_it(hot_state: Ho
 
 async def test_processes_count_together(hot_state: HotState) -> None:
     assert sum([(await ask(hot_state, limits()))[0] for _ in range(12)]) == 10
+
+
+async def test_a_key_has_a_limit_of_its_own_and_is_no_newcomer(hot_state: HotState) -> None:
+    counted, key = limits(newcomers=300), key_caller("abcdefghij012345")
+    assert await ask(hot_state, counted, key, times=21) == [True] * 20 + [False]
+    assert await ask(hot_state, counted) == [True]
+    refused = counted.refused(key)
+    assert refused is not None
+    assert refused.limit == 20
+    assert [each and each.allowed for each in limits().counted_here([(key, False)] * 21)] == [True] * 20 + [False]
 
 
 async def test_the_bucket_empties_with_time(hot_state: HotState, valkey: Valkey) -> None:
@@ -116,6 +127,13 @@ def test_alone_a_process_counts_with_the_same_limits() -> None:
     failing = counted.counted_here([(OTHER, True)] * 4)
     assert [each is not None and each.allowed for each in failing] == [True] * 3 + [False]
     assert [each and each.allowed for each in counted.counted_here([(OTHER, False)])] == [False]
+
+
+def test_alone_a_process_keeps_to_the_platforms_ceiling() -> None:
+    counted = limits(per_minute=0, failures=0, platform=50)
+    given = counted.counted_here([(f"10.0.0.{place}", False) for place in range(60)])
+    assert sum(each is not None and not each.allowed for each in given) == 10
+    assert all(each is not None for each in counted.counted_here([(OTHER, False)]))
 
 
 def test_limits_that_are_off_say_nothing() -> None:

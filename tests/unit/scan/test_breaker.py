@@ -30,9 +30,11 @@ def test_a_failure_opens_it_and_one_probe_closes_it() -> None:
     time.now += REST
     assert not it.refuses
     assert it.allows(), "the probe"
+    assert it.open, "scans do not wait for what the probe finds"
     assert it.refuses
     assert not it.allows(), "one probe at a time"
     it.succeeded()
+    assert not it.open
     assert it.allows()
     assert it.allows()
 

@@ -112,6 +112,9 @@ class ScanServiceServicer:
         """Gives the verdict on a code, and records the scan before it answers.
         Malformed codes are INVALID_ARGUMENT (MALFORMED_CODE); well-formed ones that are not ours are NOT_FOUND
         (UNKNOWN_CODE). UNAVAILABLE means that no verdict was given; the scan may have been recorded all the same.
+        RESOURCE_EXHAUSTED (RATE_LIMITED) above the caller's limit, that of its address, or the larger one of a partner's API
+        key (`authorization: Bearer` or `x-api-key`). Headers and trailers `x-ratelimit-limit`, `-remaining` and `-reset`
+        (seconds) say how the caller stands, `retry-after` when to come back. A key that does not hold counts as none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

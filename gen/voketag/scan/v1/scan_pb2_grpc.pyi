@@ -39,6 +39,9 @@ class ScanServiceStub:
     """Gives the verdict on a code, and records the scan before it answers.
     Malformed codes are INVALID_ARGUMENT (MALFORMED_CODE); well-formed ones that are not ours are NOT_FOUND
     (UNKNOWN_CODE). UNAVAILABLE means that no verdict was given; the scan may have been recorded all the same.
+    RESOURCE_EXHAUSTED (RATE_LIMITED) above the caller's limit, that of its address, or the larger one of a partner's API
+    key (`authorization: Bearer` or `x-api-key`). Headers and trailers `x-ratelimit-limit`, `-remaining` and `-reset`
+    (seconds) say how the caller stands, `retry-after` when to come back. A key that does not hold counts as none.
     """
     OpenScanPage: _grpc.UnaryUnaryMultiCallable[_scan_pb2.OpenScanPageRequest, _httpbody_pb2.HttpBody]
     """The page that a printed code opens. It is a scan, and always a page: errors are pages, too."""
@@ -81,6 +84,9 @@ class ScanServiceAsyncStub(ScanServiceStub):
     """Gives the verdict on a code, and records the scan before it answers.
     Malformed codes are INVALID_ARGUMENT (MALFORMED_CODE); well-formed ones that are not ours are NOT_FOUND
     (UNKNOWN_CODE). UNAVAILABLE means that no verdict was given; the scan may have been recorded all the same.
+    RESOURCE_EXHAUSTED (RATE_LIMITED) above the caller's limit, that of its address, or the larger one of a partner's API
+    key (`authorization: Bearer` or `x-api-key`). Headers and trailers `x-ratelimit-limit`, `-remaining` and `-reset`
+    (seconds) say how the caller stands, `retry-after` when to come back. A key that does not hold counts as none.
     """
     OpenScanPage: _aio.UnaryUnaryMultiCallable[_scan_pb2.OpenScanPageRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """The page that a printed code opens. It is a scan, and always a page: errors are pages, too."""
@@ -126,6 +132,9 @@ class ScanServiceServicer(metaclass=_abc_1.ABCMeta):
         """Gives the verdict on a code, and records the scan before it answers.
         Malformed codes are INVALID_ARGUMENT (MALFORMED_CODE); well-formed ones that are not ours are NOT_FOUND
         (UNKNOWN_CODE). UNAVAILABLE means that no verdict was given; the scan may have been recorded all the same.
+        RESOURCE_EXHAUSTED (RATE_LIMITED) above the caller's limit, that of its address, or the larger one of a partner's API
+        key (`authorization: Bearer` or `x-api-key`). Headers and trailers `x-ratelimit-limit`, `-remaining` and `-reset`
+        (seconds) say how the caller stands, `retry-after` when to come back. A key that does not hold counts as none.
         """
 
     @_abc_1.abstractmethod

@@ -51,6 +51,7 @@ def anchor(found: Anchor) -> anchor_pb2.Anchor:
         created_at=_time(found.created_at),
         confirmed_at=_time(found.confirmed_at),
         kind=anchor_pb2.AnchorKind.ValueType(found.kind.value),
+        urgent=found.urgent,
     )
 
 
@@ -118,6 +119,7 @@ def _inclusion(found: Inclusion) -> anchor_pb2.AnchorInclusion:
         contract=found.contract,
         tx_hash=found.tx_hash,
         block_number=found.block_number,
+        cost_wei="" if found.cost_wei is None else str(found.cost_wei),
     )
 
 

@@ -3,7 +3,7 @@
 Roots and hashes of trees are 32 raw bytes; transaction and block hashes and addresses are 0x hex, as in `chain_types`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -51,6 +51,8 @@ class AnchorKind(Enum):
     LEDGER = 2
 
 
+LEAF_BYTES = {AnchorKind.BATCH: 56, AnchorKind.LEDGER: 62}
+"""Bytes of leaf data that a root of each kind adds to a tree."""
 _LEAF_DATA = {AnchorKind.BATCH: root_leaf_data, AnchorKind.LEDGER: checkpoint_leaf_data}
 
 
@@ -70,7 +72,10 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Inclusion:
-    """A batch's place in an anchor tree, and that tree's place on the chain. `block_number` 0 means in no block."""
+    """A batch's place in an anchor tree, and that tree's place on the chain. `block_number` 0 means in no block.
+
+    `cost_wei` is the transaction's price divided by the tree's roots, rounded up; None while nobody knows it.
+    """
 
     leaf_index: int
     tree_size: int
@@ -80,6 +85,7 @@ class Inclusion:
     contract: str
     tx_hash: str
     block_number: int
+    cost_wei: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,8 @@ class Anchor:
     confirmed_at: datetime | None
     inclusion: Inclusion | None
     kind: AnchorKind = AnchorKind.BATCH
+    urgent: bool = False
+    tenant_id: UUID | None = None
 
     @property
     def unfinished(self) -> bool:
@@ -122,6 +130,35 @@ class Anchor:
         except InvalidProof:
             return False
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The roots that have no tree yet: how many of each kind, since when, and whether one of them is urgent."""
+
+    counts: Mapping[AnchorKind, int]
+    oldest: datetime
+    urgent: bool
+
+    @property
+    def roots(self) -> int:
+        """How many wait."""
+        return sum(self.counts.values())
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of leaf data that wait."""
+        return sum(LEAF_BYTES[kind] * count for kind, count in self.counts.items())
+
+
+def that_fit(leaves: Sequence[Leaf], *, max_bytes: int) -> int:
+    """Return how many of the leaves, from the first on, a tree of so many bytes of leaf data takes: at least one."""
+    used = 0
+    for count, leaf in enumerate(leaves):
+        used += LEAF_BYTES[leaf.kind]
+        if used > max_bytes and count:
+            return count
+    return len(leaves)
 
 
 @dataclass(frozen=True, slots=True)

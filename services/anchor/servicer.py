@@ -24,6 +24,8 @@ class AnchorServicer:
             merkle_root=bytes.fromhex(request.merkle_root),
             tree_size=request.tree_size,
             kind=convert.kind(request, call.caller),
+            urgent=request.urgent,
+            tenant_id=UUID(request.tenant_id) if request.tenant_id else None,
         )
         return convert.anchor(anchor)
 

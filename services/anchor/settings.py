@@ -49,9 +49,11 @@ class WorkerSettings(ProcessSettings, RegistrySettings, ServiceIdentity):
     factory_address: str
     """Factory's gRPC address, `host:port`, for the outcomes."""
     aggregation_seconds: float = Field(default=1, ge=0)
-    """How long a root waits for others to share its transaction."""
+    """How long a root waits for others to share its transaction. A full tree or an urgent root ends the wait."""
     max_roots_per_transaction: int = Field(default=10_000, ge=1, le=50_000)
     """Most roots under one anchor root. More costs nothing on the chain, and a second of the worker's time."""
+    max_bytes_per_transaction: int = Field(default=1_048_576, ge=1)
+    """Most bytes of leaf data under one anchor root; a batch's root has 56, a checkpoint's 62."""
     poll_seconds: float = Field(default=2, gt=0)
     """How often the chain is asked about transactions that are not settled. About half its time between blocks."""
     stuck_seconds: float = Field(default=120, gt=0)

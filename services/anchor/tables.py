@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     ForeignKey,
@@ -86,6 +87,10 @@ anchors = Table(
     Column("tree_size", BigInteger, nullable=False),
     # BATCH, or LEDGER for a checkpoint of the ledger of scans; whose outcome nobody is told.
     Column("kind", Text, nullable=False, server_default="BATCH"),
+    # Whose root it is, so that tenants take turns; NULL for the platform's own.
+    Column("tenant_id", Uuid),
+    # Waits for no other root, and goes before the others of its tenant.
+    Column("urgent", Boolean, nullable=False, server_default=text("false")),
     Column("state", Text, nullable=False),
     # The place in an anchor tree. The path is stored, 32 bytes a hash, so that a receipt reads one row of any tree.
     Column("tree_id", Uuid, ForeignKey("anchor.anchor_trees.tree_id")),

@@ -70,6 +70,7 @@ async def open_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
                     clock=clock,
                     chain_id=chain.chain_id,
                     max_roots=settings.max_roots_per_transaction,
+                    max_bytes=settings.max_bytes_per_transaction,
                     aggregation_seconds=settings.aggregation_seconds,
                 ),
                 sending=Sending(

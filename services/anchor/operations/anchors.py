@@ -39,9 +39,19 @@ class Anchors:
         self._chain_id = chain_id
 
     async def submit(
-        self, *, batch_id: UUID, merkle_root: bytes, tree_size: int, kind: AnchorKind = AnchorKind.BATCH
+        self,
+        *,
+        batch_id: UUID,
+        merkle_root: bytes,
+        tree_size: int,
+        kind: AnchorKind = AnchorKind.BATCH,
+        urgent: bool = False,
+        tenant_id: UUID | None = None,
     ) -> Anchor:
-        """Return the batch's anchor, a new one if it has none; RootConflict when it has one of another root or size."""
+        """Return the batch's anchor, a new one if it has none; RootConflict when it has one of another root or size.
+
+        One that waits already is hurried when this call is urgent; who it belongs to stays as it was.
+        """
         new = Anchor(
             anchor_id=uuid7(),
             batch_id=batch_id,
@@ -53,6 +63,8 @@ class Anchors:
             confirmed_at=None,
             inclusion=None,
             kind=kind,
+            urgent=urgent,
+            tenant_id=tenant_id,
         )
         async with self._database.transaction() as tx:
             if await storage.insert_if_new(tx, new):
@@ -61,6 +73,9 @@ class Anchors:
             anchor = _found(await storage.anchor_by_batch(tx, batch_id))
             if anchor.leaf != new.leaf:
                 raise RootConflict
+            if urgent and await storage.hurry(tx, anchor.anchor_id):
+                anchor = replace(anchor, urgent=True)
+                tx.after_commit(partial(self._queue.nudge, JOB, str(anchor.anchor_id)))
             return (await self._with_reasons(tx, [anchor]))[0]
 
     async def get(self, batch_id: UUID) -> Anchor:

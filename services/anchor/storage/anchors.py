@@ -22,10 +22,22 @@ async def insert_if_new(tx: Transaction, anchor: Anchor) -> bool:
         "merkle_root": anchor.merkle_root,
         "tree_size": anchor.tree_size,
         "kind": anchor.kind.name,
+        "tenant_id": anchor.tenant_id,
+        "urgent": anchor.urgent,
         "state": anchor.state.name,
         "created_at": anchor.created_at,
     }
     done = await tx.connection.execute(insert(anchors).values(row).on_conflict_do_nothing(index_elements=["batch_id"]))
+    return done.rowcount == 1
+
+
+async def hurry(tx: Transaction, anchor_id: UUID) -> bool:
+    """Make an anchor that has no tree yet urgent; return whether it was not before."""
+    done = await tx.connection.execute(
+        update(anchors)
+        .where(anchors.c.anchor_id == anchor_id, anchors.c.tree_id.is_(None), ~anchors.c.urgent)
+        .values(urgent=True)
+    )
     return done.rowcount == 1
 
 
@@ -93,6 +105,8 @@ def _anchors() -> Select[Any]:
         anchor_trees.c.contract,
         anchor_trees.c.tx_hash,
         transactions.c.block_number,
+        transactions.c.gas_used,
+        transactions.c.gas_price_wei,
     ).select_from(
         anchors.outerjoin(anchor_trees, anchors.c.tree_id == anchor_trees.c.tree_id).outerjoin(
             transactions, anchor_trees.c.tx_hash == transactions.c.tx_hash
@@ -112,6 +126,8 @@ def _anchor(row: Row[Any]) -> Anchor:
         confirmed_at=row.confirmed_at,
         inclusion=_inclusion(row),
         kind=AnchorKind[row.kind],
+        urgent=row.urgent,
+        tenant_id=row.tenant_id,
     )
 
 
@@ -128,4 +144,5 @@ def _inclusion(row: Row[Any]) -> Inclusion | None:
         contract=row.contract,
         tx_hash=row.tx_hash,
         block_number=row.block_number or 0,
+        cost_wei=None if row.gas_price_wei is None else -(-row.gas_used * int(row.gas_price_wei) // row.size),
     )

@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Update, bindparam, func, insert, select, update
+from sqlalchemy import ARRAY, ColumnElement, Row, Update, Uuid, bindparam, cast, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from services.anchor.model import AnchorKind, AnchorState, BuiltTree, Leaf, TransactionState, Tree, TreeState
+from services.anchor.model import AnchorKind, AnchorState, BuiltTree, Leaf, TransactionState, Tree, TreeState, Waiting
 from services.anchor.tables import anchor_trees, anchors, transactions
 from services.common.database import Transaction
 from services.common.errors import ConcurrentUpdate
@@ -21,23 +21,51 @@ _SUSPECTS = 100
 _WAITING = (anchors.c.state == AnchorState.PENDING.name) & anchors.c.tree_id.is_(None)
 
 
-async def oldest_waiting(tx: Transaction) -> tuple[int, datetime] | None:
-    """Return how many anchors have no tree yet and when the first of them came; None when there are none."""
-    query = select(func.count(), func.min(anchors.c.created_at)).where(_WAITING)
-    count, created_at = (await tx.connection.execute(query)).one()
-    return (count, created_at) if count else None
+async def waiting(tx: Transaction) -> Waiting | None:
+    """Return what has no tree yet; None when nothing waits."""
+    query = (
+        select(
+            anchors.c.kind,
+            func.count().label("roots"),
+            func.min(anchors.c.created_at).label("oldest"),
+            func.bool_or(anchors.c.urgent).label("urgent"),
+        )
+        .where(_WAITING)
+        .group_by(anchors.c.kind)
+    )
+    rows = (await tx.connection.execute(query)).all()
+    if not rows:
+        return None
+    return Waiting(
+        counts={AnchorKind[row.kind]: row.roots for row in rows},
+        oldest=min(row.oldest for row in rows),
+        urgent=any(row.urgent for row in rows),
+    )
 
 
 async def take_waiting(tx: Transaction, limit: int) -> list[tuple[UUID, Leaf]]:
-    """Lock anchors that have no tree yet, oldest first, for the tree that this transaction makes."""
+    """Lock anchors that have no tree yet, for the tree that this transaction makes.
+
+    Tenants take turns: first the first of every tenant, then the second of each, and so on, so that nobody's thousands
+    stand before somebody's one. Within a tenant the urgent ones come first, then the oldest. So urgency never costs
+    another tenant a place. Taking turns numbers everything that waits; a hundred thousand roots take 0.2 s of that.
+    """
+    of_tenant = func.row_number().over(
+        partition_by=anchors.c.tenant_id, order_by=[anchors.c.urgent.desc(), anchors.c.anchor_id]
+    )
+    turns = (
+        select(anchors.c.anchor_id).where(_WAITING).order_by(of_tenant, anchors.c.urgent.desc(), anchors.c.anchor_id)
+    )
+    # Two statements: a numbered row cannot be locked, and a join of both is planned as a loop over all pairs while the
+    # table is new.
+    ids = (await tx.connection.execute(turns.limit(limit))).scalars().all()
     query = (
         select(anchors.c.anchor_id, anchors.c.merkle_root, anchors.c.tree_size, anchors.c.kind)
-        .where(_WAITING)
-        .order_by(anchors.c.anchor_id)
-        .limit(limit)
+        .where(_WAITING, anchors.c.anchor_id == func.any(cast(ids, ARRAY(Uuid))))
         .with_for_update(skip_locked=True)
     )
-    rows = await tx.connection.execute(query)
+    locked = {row.anchor_id: row for row in await tx.connection.execute(query)}
+    rows = [locked[anchor_id] for anchor_id in ids if anchor_id in locked]
     return [(row.anchor_id, Leaf(row.merkle_root, row.tree_size, AnchorKind[row.kind])) for row in rows]
 
 

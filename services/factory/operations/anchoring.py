@@ -32,8 +32,8 @@ class SubmittedRoot:
 class Anchors(Protocol):
     """Anchor, as Factory needs it. Both calls raise its errors, and Unavailable when it does not answer."""
 
-    async def submit(self, batch_id: UUID, *, merkle_root: bytes, tree_size: int) -> SubmittedRoot:
-        """Get or create the anchor of a batch; RootConflict when it has one for another root."""
+    async def submit(self, batch_id: UUID, *, tenant_id: UUID, merkle_root: bytes, tree_size: int) -> SubmittedRoot:
+        """Get or create the anchor of a tenant's batch; RootConflict when it has one for another root."""
         ...
 
     async def retry(self, anchor_id: UUID) -> None:
@@ -57,7 +57,10 @@ class Submitter:
         assert batch.merkle_root is not None  # noqa: S101 - recorded with the change to ANCHORING
         try:
             submitted = await self._anchors.submit(
-                batch.batch_id, merkle_root=batch.merkle_root, tree_size=batch.quantity
+                batch.batch_id,
+                tenant_id=batch.tenant_id,
+                merkle_root=batch.merkle_root,
+                tree_size=batch.quantity,
             )
         except (RootConflict, InvalidArgument) as error:
             await self._give_up(claim, error.message)

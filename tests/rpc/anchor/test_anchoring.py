@@ -46,6 +46,7 @@ async def test_a_submitted_root_is_confirmed_and_reported_once_deep_enough(
     found = await get(anchor, submitted.batch_id)
     assert found.state == anchor_pb2.ANCHOR_STATE_CONFIRMED
     assert found.HasField("confirmed_at")
+    assert int(found.inclusion.cost_wei) > 0
     assert (found.inclusion.leaf_index, found.inclusion.tree_size, list(found.inclusion.inclusion_path)) == (0, 1, [])
     (outcome,) = recording_factory.heard
     assert (outcome.batch_id, outcome.merkle_root) == (submitted.batch_id, ROOT)
@@ -60,6 +61,16 @@ async def test_a_batch_has_one_root_for_ever(anchor: Client) -> None:
     for root, size in ((OTHER_ROOT, 7), (ROOT, 8)):
         refused = await refusal(submit(anchor, root, size, submitted.batch_id))
         assert (refused.code, refused.reason) == ("ALREADY_EXISTS", "ROOT_CONFLICT")
+
+
+async def test_a_waiting_root_is_hurried_by_an_urgent_submission(anchor: Client) -> None:
+    request = anchor_pb2.SubmitAnchorRequest(
+        batch_id=str(uuid4()), merkle_root=ROOT, tree_size=7, tenant_id=str(uuid4())
+    )
+    assert not (await anchor.SubmitAnchor(request)).urgent
+    request.urgent = True
+    assert (await anchor.SubmitAnchor(request)).urgent
+    assert (await get(anchor, request.batch_id)).urgent
 
 
 async def test_an_unknown_batch_has_no_anchor(anybody: Client) -> None:
@@ -95,7 +106,14 @@ async def test_a_made_up_page_token_is_refused(operator: Client, token: str) -> 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("batch_id", "7"), ("merkle_root", "AB" * 32), ("merkle_root", ""), ("tree_size", 0), ("tree_size", -1)],
+    [
+        ("batch_id", "7"),
+        ("merkle_root", "AB" * 32),
+        ("merkle_root", ""),
+        ("tree_size", 0),
+        ("tree_size", -1),
+        ("tenant_id", "7"),
+    ],
 )
 async def test_a_malformed_submission_names_the_field(anchor: Client, field: str, value: object) -> None:
     request = anchor_pb2.SubmitAnchorRequest(batch_id=str(uuid4()), merkle_root=ROOT, tree_size=1)

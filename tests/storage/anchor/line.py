@@ -75,6 +75,7 @@ class Line:
         self.factory = RecordingFactory()
         self.confirmations = 1
         self.max_roots = 10_000
+        self.max_bytes = 1 << 20
         self.ceiling_wei = CEILING_WEI
 
     @property
@@ -90,6 +91,7 @@ class Line:
             clock=self.clock,
             chain_id=self.chain.chain_id,
             max_roots=self.max_roots,
+            max_bytes=self.max_bytes,
             aggregation_seconds=1,
         )
 

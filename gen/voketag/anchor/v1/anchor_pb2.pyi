@@ -136,6 +136,7 @@ class Anchor(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     CONFIRMED_AT_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
+    URGENT_FIELD_NUMBER: _builtins.int
     anchor_id: _builtins.str
     """UUID (version 7)."""
     batch_id: _builtins.str
@@ -150,6 +151,8 @@ class Anchor(_message.Message):
     """Why it failed, or what it waits for."""
     kind: Global___AnchorKind.ValueType
     """What the root is of."""
+    urgent: _builtins.bool
+    """It waits, or waited, for no other root."""
     @_builtins.property
     def inclusion(self) -> Global___AnchorInclusion:
         """The transaction's part, from SUBMITTED on."""
@@ -175,10 +178,11 @@ class Anchor(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         confirmed_at: _timestamp_pb2.Timestamp | None = ...,
         kind: Global___AnchorKind.ValueType = ...,
+        urgent: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["confirmed_at", b"confirmed_at", "created_at", b"created_at", "inclusion", b"inclusion"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor_id", b"anchor_id", "batch_id", b"batch_id", "confirmed_at", b"confirmed_at", "created_at", b"created_at", "error", b"error", "inclusion", b"inclusion", "kind", b"kind", "merkle_root", b"merkle_root", "state", b"state", "tree_size", b"tree_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor_id", b"anchor_id", "batch_id", b"batch_id", "confirmed_at", b"confirmed_at", "created_at", b"created_at", "error", b"error", "inclusion", b"inclusion", "kind", b"kind", "merkle_root", b"merkle_root", "state", b"state", "tree_size", b"tree_size", "urgent", b"urgent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -198,6 +202,7 @@ class AnchorInclusion(_message.Message):
     CONTRACT_FIELD_NUMBER: _builtins.int
     TX_HASH_FIELD_NUMBER: _builtins.int
     BLOCK_NUMBER_FIELD_NUMBER: _builtins.int
+    COST_WEI_FIELD_NUMBER: _builtins.int
     leaf_index: _builtins.int
     """Index of this batch's leaf in the anchor tree."""
     tree_size: _builtins.int
@@ -212,6 +217,10 @@ class AnchorInclusion(_message.Message):
     """Transaction hash."""
     block_number: _builtins.int
     """Number of its block; 0 until it is in one."""
+    cost_wei: _builtins.str
+    """What this root cost in wei, a decimal number: the transaction's price divided by the roots under it, rounded up.
+    Empty until it is in a block, and where the chain does not say what was paid.
+    """
     @_builtins.property
     def inclusion_path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Path to that root, hex, RFC 6962 order."""
@@ -227,10 +236,11 @@ class AnchorInclusion(_message.Message):
         contract: _builtins.str = ...,
         tx_hash: _builtins.str = ...,
         block_number: _builtins.int = ...,
+        cost_wei: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_number", b"block_number", "chain_id", b"chain_id", "contract", b"contract", "inclusion_path", b"inclusion_path", "leaf_index", b"leaf_index", "root", b"root", "tree_size", b"tree_size", "tx_hash", b"tx_hash"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_number", b"block_number", "chain_id", b"chain_id", "contract", b"contract", "cost_wei", b"cost_wei", "inclusion_path", b"inclusion_path", "leaf_index", b"leaf_index", "root", b"root", "tree_size", b"tree_size", "tx_hash", b"tx_hash"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -247,6 +257,8 @@ class SubmitAnchorRequest(_message.Message):
     TREE_SIZE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
+    URGENT_FIELD_NUMBER: _builtins.int
+    TENANT_ID_FIELD_NUMBER: _builtins.int
     batch_id: _builtins.str
     """UUID of the batch."""
     merkle_root: _builtins.str
@@ -257,6 +269,14 @@ class SubmitAnchorRequest(_message.Message):
     """Idempotency key, a UUID. The batch already makes this call idempotent; it is accepted for uniformity."""
     kind: Global___AnchorKind.ValueType
     """What the root is of. Scan submits the ledger's checkpoints, and nothing else."""
+    urgent: _builtins.bool
+    """Waits for no other root: it is in the next transaction, and before the other roots of its tenant. Submitting a
+    waiting root again with this set hurries it; without it, nothing is taken back.
+    """
+    tenant_id: _builtins.str
+    """UUID of the tenant whose root this is. When more roots wait than one transaction takes, tenants take turns. Empty
+    for the platform's own. Fixed by the first submission.
+    """
     def __init__(
         self,
         *,
@@ -265,10 +285,12 @@ class SubmitAnchorRequest(_message.Message):
         tree_size: _builtins.int = ...,
         request_id: _builtins.str = ...,
         kind: Global___AnchorKind.ValueType = ...,
+        urgent: _builtins.bool = ...,
+        tenant_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "kind", b"kind", "merkle_root", b"merkle_root", "request_id", b"request_id", "tree_size", b"tree_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "kind", b"kind", "merkle_root", b"merkle_root", "request_id", b"request_id", "tenant_id", b"tenant_id", "tree_size", b"tree_size", "urgent", b"urgent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

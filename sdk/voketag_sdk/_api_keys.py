@@ -24,13 +24,17 @@ class AsyncApiKeys:
         name: str,
         scopes: Iterable[str],
         expires_at: datetime | None = None,
+        allowed_sources: Iterable[str] = (),
         request_id: str | None = None,
         timeout: float | None = None,
     ) -> NewApiKey:
         """Make an API key. Its secret is told this once: ApiKeySecretLost when the answer got lost and the platform
-        recognised the repeat. `expires_at` must have a time zone.
+        recognised the repeat. `expires_at` must have a time zone. `allowed_sources` are addresses and CIDR blocks that
+        the key works from; none means everywhere.
         """
-        request = factory_pb2.CreateApiKeyRequest(name=name, scopes=scopes, request_id=request_id or str(uuid4()))
+        request = factory_pb2.CreateApiKeyRequest(
+            name=name, scopes=scopes, allowed_sources=allowed_sources, request_id=request_id or str(uuid4())
+        )
         if expires_at is not None:
             if expires_at.tzinfo is None:
                 raise ValueError("expires_at needs a time zone, such as datetime.UTC")
@@ -59,7 +63,10 @@ class AsyncApiKeys:
         request_id: str | None = None,
         timeout: float | None = None,
     ) -> NewApiKey:
-        """Make a successor with the same scopes; the old key works for `overlap_seconds` more. ApiKeySecretLost."""
+        """Make a successor with the same scopes and sources; the old key works for `overlap_seconds` more.
+
+        ApiKeySecretLost.
+        """
         request = factory_pb2.RotateApiKeyRequest(
             key_id=key_id, overlap_seconds=overlap_seconds, request_id=request_id or str(uuid4())
         )

@@ -81,6 +81,7 @@ def api_key(message: factory_pb2.ApiKey) -> models.ApiKey:
         expires_at=_moment(message.expires_at) if message.HasField("expires_at") else None,
         last_used_at=_moment(message.last_used_at) if message.HasField("last_used_at") else None,
         revoked_at=_moment(message.revoked_at) if message.HasField("revoked_at") else None,
+        allowed_sources=tuple(message.allowed_sources),
     )
 
 

@@ -159,6 +159,7 @@ class ApiKey:
     expires_at: datetime | None
     last_used_at: datetime | None
     revoked_at: datetime | None
+    allowed_sources: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

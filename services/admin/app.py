@@ -33,7 +33,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
     clock = SystemClock()
     verifier = TokenVerifier(public_keys=settings.token_public_keys, service="admin")
 
-    async def authenticate(credential: str) -> Caller:
+    async def authenticate(credential: str, _client_address: str) -> Caller:
         return verifier.verify(credential)
 
     async with aclosing(Database.open(settings)) as database:

@@ -27,7 +27,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
     """Start the server; it stops, gracefully, at the end of the block. It starts without the chain, too."""
     verifier = TokenVerifier(public_keys=settings.token_public_keys, service="anchor")
 
-    async def authenticate(credential: str) -> Caller:
+    async def authenticate(credential: str, _client_address: str) -> Caller:
         return verifier.verify(credential)
 
     async with AsyncExitStack() as stack:

@@ -11,8 +11,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from services.common.errors import Unavailable
+from services.common.errors import ConcurrentUpdate, Unavailable
 from services.common.settings import ProcessSettings
+
+_IDLE_MILLISECONDS = 60_000
 
 AfterCommit = Callable[[], Awaitable[None]]
 
@@ -53,7 +55,12 @@ class Database:
                 pool_timeout=5,
                 hide_parameters=True,  # a failed statement is logged; what people and partners sent is not
                 # A server that is gone without a word (a pulled cable) must not hold a caller for ever.
-                connect_args={"timeout": 5, "command_timeout": 30},
+                connect_args={
+                    "timeout": 5,
+                    "command_timeout": 30,
+                    # Nor may a process that hangs in the middle of a transaction keep its locks from everybody else.
+                    "server_settings": {"idle_in_transaction_session_timeout": str(_IDLE_MILLISECONDS)},
+                },
             )
         )
 
@@ -65,10 +72,11 @@ class Database:
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Open a transaction: committed at the end of the block, rolled back by any exception.
 
-        A lost or refused connection is Unavailable. When that happens during COMMIT the outcome is not known; writes
-        are idempotent by `request_id`, so that the caller's retry settles it.
+        A lost or refused connection is Unavailable, a lock that did not come in time or a deadlock ConcurrentUpdate.
+        When the connection is lost during COMMIT the outcome is not known; writes are idempotent by `request_id`, so
+        that the caller's retry settles it.
         """
-        with _unavailable_when_lost():
+        with _translated():
             async with self._engine.begin() as connection:
                 transaction = Transaction(connection)
                 yield transaction
@@ -77,13 +85,13 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:
         """Open a connection for single statements, without BEGIN and COMMIT around each."""
-        with _unavailable_when_lost():
+        with _translated():
             async with self._reading.connect() as connection:
                 yield Transaction(connection)
 
 
-class _unavailable_when_lost:  # noqa: N801 - reads as the statement it is
-    """Translates lost and missing connections, and nothing else: a wrong statement is a fault of ours and stays one."""
+class _translated:  # noqa: N801 - reads as the statement it is
+    """Translates lost connections and lost races; a wrong statement is a fault of ours and stays one."""
 
     def __enter__(self) -> None:
         return None
@@ -93,6 +101,8 @@ class _unavailable_when_lost:  # noqa: N801 - reads as the statement it is
             isinstance(error, DBAPIError) and _is_lost(error)
         ):
             raise Unavailable("the database does not answer; try again") from error
+        if isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _LOST_RACES:
+            raise ConcurrentUpdate from error
 
 
 _LOST_SQLSTATE_CLASSES = (
@@ -100,6 +110,9 @@ _LOST_SQLSTATE_CLASSES = (
     "53",
     "57",
 )  # connection exception, insufficient resources, operator intervention
+
+
+_LOST_RACES = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
 
 
 def _is_lost(error: DBAPIError) -> bool:

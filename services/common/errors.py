@@ -328,8 +328,8 @@ class ConcurrentUpdate(VokeTagError):
     code = Code.ABORTED
     reason = "CONCURRENT_UPDATE"
 
-    def __init__(self) -> None:
-        super().__init__("another call changed this at the same time; try again", retry_after_seconds=0.2)
+    def __init__(self, message: str = "another call changed this at the same time; try again") -> None:
+        super().__init__(message, retry_after_seconds=0.2)
 
 
 class Unavailable(VokeTagError):

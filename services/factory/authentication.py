@@ -13,8 +13,10 @@ class Authenticator:
         self._key_check = key_check
         self._verifier = verifier
 
-    async def __call__(self, credential: str) -> Caller:
-        """Return the caller; Unauthenticated for a credential that does not hold."""
+    async def __call__(self, credential: str, client_address: str) -> Caller:
+        """Return the caller; Unauthenticated for a credential that does not hold, PermissionDenied for a key used from
+        an address that it does not allow.
+        """
         if credential.startswith(PREFIX):
-            return await self._key_check.caller(credential)
+            return await self._key_check.caller(credential, client_address)
         return self._verifier.verify(credential)

@@ -37,6 +37,7 @@ async def _create_api_key(arguments: argparse.Namespace, database: Database) -> 
             scopes=arguments.scopes.split(","),
             expires_at=None,
             granted_by=TENANT_SCOPES,
+            allowed_sources=arguments.allowed_sources.split(",") if arguments.allowed_sources else (),
         )
     return {"key_id": new.api_key.key_id, "api_key": new.credential}
 
@@ -58,6 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     key.add_argument("--tenant", type=UUID, required=True, help="the tenant's UUID")
     key.add_argument("--name", required=True)
     key.add_argument("--scopes", default=",".join(sorted(TENANT_SCOPES)), help="comma-separated; all by default")
+    key.add_argument(
+        "--allowed-sources", default="", help="comma-separated addresses and CIDR blocks; everywhere by default"
+    )
     key.set_defaults(run=_create_api_key)
     return parser
 

@@ -2,9 +2,16 @@
 
 A write and the record of its answer are one transaction, so that no crash parts them. The answer is kept as the bytes
 that were sent: a replay says what the first call said, whatever happened since.
+
+The claim is a row of that same transaction. A process that is killed between claim and answer takes both with it: its
+request_id is free for the repeat, and nothing was done. Alternatives considered: a claim that is committed first (a
+killed process would block its id until somebody decides that it is dead, and could be run twice when that was wrong).
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Protocol, TypeVar, cast
 from uuid import UUID
@@ -13,7 +20,7 @@ from google.protobuf.message import Message
 
 from services.common.clock import Clock
 from services.common.database import Database, Transaction
-from services.common.errors import IdempotencyConflict
+from services.common.errors import ConcurrentUpdate, IdempotencyConflict
 from services.common.rpc.call import Call
 from services.common.rpc.methods import methods_of
 from services.factory.storage import idempotency as storage
@@ -40,6 +47,7 @@ class Writes:
     def __init__(self, *, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._turns: dict[storage.WriteKey, _Turn] = {}
 
     async def once(
         self,
@@ -53,13 +61,15 @@ class Writes:
         """Run `write` and return its answer, or the first answer to the same request.
 
         `remembered` says what a replay returns instead of the answer, for answers that hold a secret. Raises
-        IdempotencyConflict when the tenant used the request_id for another request of the method.
+        IdempotencyConflict when the tenant used the request_id for another request of the method, ConcurrentUpdate when
+        the same request still runs elsewhere after a few seconds.
         """
-        async with self._database.transaction() as tx:
-            if not request.request_id:
+        if not request.request_id:
+            async with self._database.transaction() as tx:
                 return answer(await write(tx))
-            key = storage.WriteKey(call.caller.tenant, call.method, UUID(request.request_id))
-            request_hash = _hash(request)
+        key = storage.WriteKey(call.caller.tenant, call.method, UUID(request.request_id))
+        request_hash = _hash(request)
+        async with self._turn(key), self._database.transaction() as tx:
             first = await storage.claim(tx, key, request_hash=request_hash, now=self._clock.now())
             if first is None:
                 response = answer(await write(tx))
@@ -68,6 +78,32 @@ class Writes:
             if first.request_hash != request_hash:
                 raise IdempotencyConflict
             return cast(ResponseT, _RESPONSES[call.method].FromString(first.response))
+
+    @asynccontextmanager
+    async def _turn(self, key: storage.WriteKey) -> AsyncIterator[None]:
+        """Let equal requests of this process run one by one: those that wait hold no connection of the pool."""
+        turn = self._turns.setdefault(key, _Turn())
+        turn.wanted_by += 1
+        try:
+            try:
+                async with asyncio.timeout(storage.LONGEST_WAIT_SECONDS):
+                    await turn.lock.acquire()
+            except TimeoutError as error:
+                raise ConcurrentUpdate("the same request still runs; try again") from error
+            try:
+                yield
+            finally:
+                turn.lock.release()
+        finally:
+            turn.wanted_by -= 1
+            if not turn.wanted_by:
+                del self._turns[key]
+
+
+@dataclass(slots=True)
+class _Turn:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    wanted_by: int = 0
 
 
 def _hash(request: Any) -> bytes:

@@ -209,5 +209,10 @@ api_keys = Table(
     Column("expires_at", _Time),
     Column("last_used_at", _Time),
     Column("revoked_at", _Time),
+    # Networks in CIDR form that the key works from; none means everywhere.
+    Column("allowed_sources", ARRAY(Text), nullable=False, server_default="{}"),
+    # When its tenant was told that it ends soon; a key is told of once.
+    Column("expiry_noted_at", _Time),
     Index("api_keys_listing", "tenant_id", "created_at", "key_id"),
+    Index("api_keys_expiring", "expires_at", postgresql_where=text("expiry_noted_at IS NULL AND revoked_at IS NULL")),
 )

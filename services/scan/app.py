@@ -57,7 +57,7 @@ async def open_app(settings: Settings, *, clock: Clock | None = None) -> AsyncIt
     tokens = ServiceTokens(TokenSigner(key_file=settings.service_key, clock=clock))
     fingerprints = Fingerprints.load(settings.fingerprint_key)
 
-    async def authenticate(credential: str) -> Caller:
+    async def authenticate(credential: str, _client_address: str) -> Caller:
         return verifier.verify(credential)
 
     async with AsyncExitStack() as stack:

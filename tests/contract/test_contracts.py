@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
+from buf.validate import validate_pb2
+from google.protobuf.descriptor import Descriptor
 
 import services
 from services.admin.servicer import AdminServicer
@@ -58,6 +60,22 @@ def test_every_method_declares_who_may_call_it(method: Method, servicer: type) -
 def test_every_scope_of_a_rule_is_one_that_a_role_grants(method: Method, servicer: type) -> None:
     granted = frozenset().union(*ROLE_SCOPES.values())
     assert not method.rule.scope or method.rule.scope in granted
+
+
+def _names_its_request(message: Descriptor) -> bool:
+    """Say whether a message has a `request_id` that may be empty and else must be a UUID, itself or in a part of it."""
+    field = message.fields_by_name.get("request_id")
+    if field is None:
+        parts = [part.message_type for part in message.fields if part.message_type is not None]
+        return any(_names_its_request(part) for part in parts if part.file.package == message.file.package)
+    rules = field.GetOptions().Extensions[validate_pb2.field]
+    return bool(rules.string.uuid) and rules.ignore == validate_pb2.IGNORE_IF_ZERO_VALUE
+
+
+@every_method
+def test_every_write_of_a_partner_takes_a_request_id(method: Method, servicer: type) -> None:
+    if method.rule.scope.endswith(":write"):
+        assert _names_its_request(method.request.DESCRIPTOR)
 
 
 @every_method

@@ -26,8 +26,8 @@ from services.common.rpc.methods import Method
 from services.common.rpc.pipeline import Interceptor
 from services.common.settings import ServerSettings
 
-Authenticate = Callable[[str], Awaitable[Caller]]
-"""Turns a credential (an API key or a token) into its caller, or raises Unauthenticated."""
+Authenticate = Callable[[str, str], Awaitable[Caller]]
+"""Turns a credential (an API key or a token) and the client's address into the caller, or raises Unauthenticated."""
 
 _log = get_logger(__name__)
 _seconds = Histogram(
@@ -112,7 +112,7 @@ class Authentication(Interceptor):
             raise PermissionDenied("this method is closed: its contract declares no rule")
         if rule.public:
             return
-        caller = call.caller = await self._authenticate(_credential(call))
+        caller = call.caller = await self._authenticate(_credential(call), call.client_address)
         if caller.kind not in rule.callers:
             raise PermissionDenied("this method is not for this kind of caller")
         if caller.kind is CallerKind.SERVICE:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from services.common.errors import InvalidPageToken
 from services.common.paging import decode_token, encode_token
 from services.factory.convert.fields import moment, timestamp
-from services.factory.model.api_keys import ApiKey, NewApiKey, is_key_id
+from services.factory.model.api_keys import ApiKey, Network, NewApiKey, is_key_id
 from services.factory.model.page import Page
 from voketag.factory.v1 import factory_pb2
 
@@ -39,7 +39,12 @@ def api_key(key: ApiKey) -> factory_pb2.ApiKey:
         expires_at=timestamp(key.expires_at),
         last_used_at=timestamp(key.last_used_at),
         revoked_at=timestamp(key.revoked_at),
+        allowed_sources=map(_source, key.allowed_sources),
     )
+
+
+def _source(network: Network) -> str:
+    return str(network.network_address if network.num_addresses == 1 else network)
 
 
 def new_api_key(new: NewApiKey) -> factory_pb2.CreateApiKeyResponse:

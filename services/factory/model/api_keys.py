@@ -7,6 +7,7 @@ import string
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from uuid import UUID
 
 from services.common.caller import TENANT_SCOPES
@@ -15,6 +16,9 @@ from services.common.errors import InvalidArgument, PermissionDenied
 
 _KEY_ID_LENGTH = 16
 _KEY_ID_ALPHABET = string.ascii_lowercase + string.digits
+
+Network = IPv4Network | IPv6Network
+"""A block of addresses; a single address is a block of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class ApiKey:
     expires_at: datetime | None
     last_used_at: datetime | None
     revoked_at: datetime | None
+    allowed_sources: tuple[Network, ...] = ()
 
     def holds(self, now: datetime) -> bool:
         """Say whether the key may be used."""
@@ -38,6 +43,18 @@ class ApiKey:
     def has_secret(self, secret: str) -> bool:
         """Say whether this is the key's secret, in a time that tells nothing about it."""
         return hmac.compare_digest(hash_secret(secret), self.secret_hash)
+
+    def works_from(self, address: str) -> bool:
+        """Say whether the key may be used from an address; a key without allowed sources may from everywhere."""
+        if not self.allowed_sources:
+            return True
+        try:
+            found = ip_address(address)
+        except ValueError:
+            return False
+        if found.version == 6 and found.ipv4_mapped is not None:
+            found = found.ipv4_mapped  # a listener on both families sees IPv4 clients so
+        return any(found in network for network in self.allowed_sources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +74,21 @@ def make_credential() -> Credential:
 def is_key_id(text: str) -> bool:
     """Say whether a text has the form of a key id."""
     return re.fullmatch(KEY_ID, text) is not None
+
+
+def parse_sources(texts: Iterable[str]) -> tuple[Network, ...]:
+    """Return addresses and CIDR blocks in a fixed order, each once; InvalidArgument for what is neither."""
+    found = set()
+    for text in texts:
+        try:
+            found.add(ip_network(text))
+        except ValueError as error:
+            raise InvalidArgument.of(
+                "allowed_sources", f"{text}: give addresses or CIDR blocks, such as 203.0.113.0/24 or 2001:db8::7"
+            ) from error
+    return tuple(
+        sorted(found, key=lambda network: (network.version, network.network_address.packed, network.prefixlen))
+    )
 
 
 def check_scopes(scopes: Iterable[str], granted_by: frozenset[str]) -> frozenset[str]:

@@ -9,7 +9,14 @@ from services.common.clock import Clock
 from services.common.credentials import hash_secret
 from services.common.database import Database, Transaction
 from services.common.errors import ApiKeyNotFound, InvalidArgument
-from services.factory.model.api_keys import ApiKey, NewApiKey, check_scopes, make_credential
+from services.factory.model.api_keys import (
+    ApiKey,
+    Network,
+    NewApiKey,
+    check_scopes,
+    make_credential,
+    parse_sources,
+)
 from services.factory.model.page import Page
 from services.factory.storage import api_keys as storage
 
@@ -30,14 +37,23 @@ class ApiKeys:
         scopes: Iterable[str],
         expires_at: datetime | None,
         granted_by: frozenset[str],
+        allowed_sources: Iterable[str] = (),
     ) -> NewApiKey:
         """Make a key. `granted_by` are the maker's scopes: a key never has more.
 
-        Raises InvalidArgument for an unknown scope or a past expiry, PermissionDenied for a scope the maker lacks.
+        Raises InvalidArgument for an unknown scope, a source that is no network or a past expiry, PermissionDenied for
+        a scope the maker lacks.
         """
         if expires_at is not None and expires_at <= self._clock.now():
             raise InvalidArgument.of("expires_at", "give a time in the future, or none")
-        return await self._make(tx, tenant_id, name, check_scopes(scopes, granted_by), expires_at)
+        return await self._make(
+            tx,
+            tenant_id,
+            name=name,
+            scopes=check_scopes(scopes, granted_by),
+            expires_at=expires_at,
+            allowed_sources=parse_sources(allowed_sources),
+        )
 
     async def list(self, tenant_id: UUID, *, before: tuple[datetime, str] | None, limit: int) -> Page[ApiKey]:
         """Return keys, newest first, from the one after (created_at, key_id) on."""
@@ -47,7 +63,7 @@ class ApiKeys:
     async def rotate(
         self, tx: Transaction, tenant_id: UUID, key_id: str, *, overlap: timedelta, granted_by: frozenset[str]
     ) -> NewApiKey:
-        """Make a key's successor; the key itself stops working after `overlap`.
+        """Make a key's successor, alike in all but its secret; the key itself stops working after `overlap`.
 
         The successor's credential goes to whoever rotates, so that they need every scope of the key (PermissionDenied).
         Raises ApiKeyNotFound, and InvalidArgument for a key that no longer holds.
@@ -57,7 +73,14 @@ class ApiKeys:
         if not old.holds(now):
             raise InvalidArgument.of("key_id", "this key is revoked or has expired; make a new one")
         scopes = check_scopes(old.scopes, granted_by)
-        new = await self._make(tx, tenant_id, old.name, scopes, old.expires_at)
+        new = await self._make(
+            tx,
+            tenant_id,
+            name=old.name,
+            scopes=scopes,
+            expires_at=old.expires_at,
+            allowed_sources=old.allowed_sources,
+        )
         if overlap:
             ends = now + overlap
             await storage.end_api_key(tx, replace(old, expires_at=min(ends, old.expires_at or ends)))
@@ -75,7 +98,14 @@ class ApiKeys:
         return revoked
 
     async def _make(
-        self, tx: Transaction, tenant_id: UUID, name: str, scopes: frozenset[str], expires_at: datetime | None
+        self,
+        tx: Transaction,
+        tenant_id: UUID,
+        *,
+        name: str,
+        scopes: frozenset[str],
+        expires_at: datetime | None,
+        allowed_sources: tuple[Network, ...],
     ) -> NewApiKey:
         credential = make_credential()
         api_key = ApiKey(
@@ -88,6 +118,7 @@ class ApiKeys:
             expires_at=expires_at,
             last_used_at=None,
             revoked_at=None,
+            allowed_sources=allowed_sources,
         )
         await storage.insert_api_key(tx, api_key)
         return NewApiKey(api_key=api_key, credential=str(credential))

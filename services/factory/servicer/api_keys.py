@@ -31,6 +31,7 @@ class ApiKeyMethods:
                 name=name,
                 scopes=request.scopes,
                 expires_at=expires_at,
+                allowed_sources=request.allowed_sources,
                 granted_by=call.caller.scopes,
             ),
             convert.new_api_key,

@@ -1,15 +1,26 @@
 """SQL on API keys."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from ipaddress import ip_network
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, insert, select, tuple_, update
+from sqlalchemy import ARRAY, DateTime, Row, Text, bindparam, func, insert, select, text, tuple_, update
 
 from services.common.database import Transaction
 from services.factory.model.api_keys import ApiKey
 from services.factory.tables import api_keys
+
+_NOTE_USES = text(
+    """
+    WITH used AS (SELECT * FROM unnest(:key_ids, :used_at) AS used (key_id, used_at)),
+         held AS (SELECT key_id FROM factory.api_keys JOIN used USING (key_id)
+                  ORDER BY key_id FOR NO KEY UPDATE OF api_keys)
+    UPDATE factory.api_keys AS key SET last_used_at = greatest(key.last_used_at, used.used_at)
+    FROM held JOIN used USING (key_id) WHERE key.key_id = held.key_id
+    """
+).bindparams(bindparam("key_ids", type_=ARRAY(Text)), bindparam("used_at", type_=ARRAY(DateTime(timezone=True))))
 
 
 async def insert_api_key(tx: Transaction, key: ApiKey) -> None:
@@ -23,6 +34,7 @@ async def insert_api_key(tx: Transaction, key: ApiKey) -> None:
             scopes=sorted(key.scopes),
             created_at=key.created_at,
             expires_at=key.expires_at,
+            allowed_sources=[str(network) for network in key.allowed_sources],
         )
     )
 
@@ -53,21 +65,48 @@ async def list_api_keys(
 
 
 async def end_api_key(tx: Transaction, key: ApiKey) -> None:
-    """Write when a key stops working."""
+    """Write when a key stops working: the tenant's own deed, so that it need not be told."""
     await tx.connection.execute(
         update(api_keys)
         .where(api_keys.c.tenant_id == key.tenant_id, api_keys.c.key_id == key.key_id)
-        .values(expires_at=key.expires_at, revoked_at=key.revoked_at)
+        .values(
+            expires_at=key.expires_at,
+            revoked_at=key.revoked_at,
+            expiry_noted_at=func.coalesce(api_keys.c.expiry_noted_at, func.now()),
+        )
     )
 
 
-async def note_use(tx: Transaction, key_id: str, used_at: datetime) -> None:
-    """Write when a key was last used; an older time than the one that is there changes nothing."""
-    await tx.connection.execute(
+async def note_uses(tx: Transaction, used: Mapping[str, datetime]) -> None:
+    """Write when keys were last used, in one statement; an older time than the one that is there changes nothing.
+
+    Processes note the same keys at the same time; rows are locked in the order of their ids, so that they wait for each
+    other and never in a circle.
+    """
+    await tx.connection.execute(_NOTE_USES, {"key_ids": list(used), "used_at": list(used.values())})
+
+
+async def take_expiring(tx: Transaction, *, now: datetime, within: timedelta, limit: int) -> Sequence[ApiKey]:
+    """Return keys that end within a time and whose tenants have not been told, and note that they are."""
+    soon = (
+        select(api_keys.c.key_id)
+        .where(
+            api_keys.c.expiry_noted_at.is_(None),
+            api_keys.c.revoked_at.is_(None),
+            api_keys.c.expires_at > now,
+            api_keys.c.expires_at <= now + within,
+        )
+        .order_by(api_keys.c.expires_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    noted = (
         update(api_keys)
-        .where(api_keys.c.key_id == key_id)
-        .values(last_used_at=func.greatest(api_keys.c.last_used_at, used_at))
+        .where(api_keys.c.key_id.in_(soon.scalar_subquery()))
+        .values(expiry_noted_at=now)
+        .returning(api_keys)
     )
+    return [_api_key(row) for row in await tx.connection.execute(noted)]
 
 
 def _api_key(row: Row[Any]) -> ApiKey:
@@ -81,4 +120,5 @@ def _api_key(row: Row[Any]) -> ApiKey:
         expires_at=row.expires_at,
         last_used_at=row.last_used_at,
         revoked_at=row.revoked_at,
+        allowed_sources=tuple(map(ip_network, row.allowed_sources)),
     )

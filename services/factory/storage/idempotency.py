@@ -4,11 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, DateTime, LargeBinary, Text, Uuid, delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from services.common.database import Transaction
 from services.factory.tables import idempotency
+
+LONGEST_WAIT_SECONDS = 5
+"""How long a write waits for another transaction, the holder of its request_id included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +35,24 @@ async def claim(tx: Transaction, key: WriteKey, *, request_hash: bytes, now: dat
     """Take a request for this transaction: None when it is ours, else its first answer.
 
     While another transaction has it, the insert waits on the primary key: the row is the in-flight lock. It goes with
-    the transaction, so that a failed write leaves nothing and the waiting one becomes the first.
+    the transaction, so that a failed write leaves nothing and the waiting one becomes the first. The wait has an end
+    (ConcurrentUpdate), here and for every other lock of the transaction: it is set in the statement that may wait
+    first, since a statement of its own would cost each write a round trip.
     """
     row = {
-        "tenant_id": key.tenant_id,
-        "method": key.method,
-        "request_id": key.request_id,
-        "request_hash": request_hash,
-        "created_at": now,
+        idempotency.c.tenant_id: literal(key.tenant_id, Uuid),
+        idempotency.c.method: literal(key.method, Text),
+        idempotency.c.request_id: literal(key.request_id, Uuid),
+        idempotency.c.request_hash: literal(request_hash, LargeBinary),
+        idempotency.c.created_at: literal(now, DateTime(timezone=True)),
     }
-    ours = insert(idempotency).values(row).on_conflict_do_nothing().returning(idempotency.c.request_id)
+    patience = func.set_config("lock_timeout", f"{LONGEST_WAIT_SECONDS}s", True).table_valued("patience")
+    ours = (
+        insert(idempotency)
+        .from_select(list(row), select(*row.values()).select_from(patience))
+        .on_conflict_do_nothing()
+        .returning(idempotency.c.request_id)
+    )
     if (await tx.connection.execute(ours)).first() is not None:
         return None
     first = (

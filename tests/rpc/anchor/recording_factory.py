@@ -53,7 +53,7 @@ class RecordingFactory:
         self.heard.append(request)
         return Empty()
 
-    async def _authenticate(self, credential: str) -> Caller:
+    async def _authenticate(self, credential: str, _client_address: str) -> Caller:
         return self._verifier.verify(credential)
 
     def __getattr__(self, method: str) -> Callable[..., Any]:

@@ -153,6 +153,64 @@ async def test_an_expiry_must_be_a_time_in_the_future(factory: Client, expires_a
     assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", ["expires_at"])
 
 
+@pytest.mark.parametrize(
+    ("allowed", "stored"),
+    [
+        (["127.0.0.1"], ["127.0.0.1"]),
+        (
+            ["2001:db8::/32", "127.0.0.0/8", "127.0.0.0/8".replace("0/8", "0/9")],
+            ["127.0.0.0/8", "127.0.0.0/9", "2001:db8::/32"],
+        ),
+        (["127.0.0.1/32"], ["127.0.0.1"]),
+    ],
+)
+async def test_a_key_works_from_the_addresses_that_it_allows(
+    factory: Client, factory_as: Connect, allowed: list[str], stored: list[str]
+) -> None:
+    made = await factory.CreateApiKey(a_key(allowed_sources=allowed))
+    assert made.api_key.allowed_sources == stored
+    await factory_as(made.secret).ListProducts(LIST)
+
+
+async def test_a_key_is_refused_from_elsewhere_and_the_partner_is_told_why(
+    factory: Client, factory_as: Connect
+) -> None:
+    made = await factory.CreateApiKey(a_key(allowed_sources=["203.0.113.0/24", "2001:db8::/32"]))
+    refused = await refusal(factory_as(made.secret).ListProducts(LIST))
+    assert (refused.code, refused.reason, refused.metadata) == (
+        "PERMISSION_DENIED",
+        "PERMISSION_DENIED",
+        {"client_address": "127.0.0.1"},
+    )
+    wrong = made.secret[:-1] + ("A" if made.secret[-1] != "A" else "B")
+    assert await is_refused(factory_as(wrong)) == REFUSED, "whoever lacks the secret learns nothing of the sources"
+
+
+async def test_the_address_that_counts_is_the_one_that_the_edge_saw(factory: Client, factory_as: Connect) -> None:
+    made = await factory.CreateApiKey(a_key(allowed_sources=["203.0.113.0/24"]))
+    credential = ("authorization", f"Bearer {made.secret}")
+    for address, works in (("203.0.113.9", True), ("::ffff:203.0.113.9", True), ("203.0.114.9", False), ("", False)):
+        call = factory_as("").ListProducts(LIST, metadata=(credential, ("x-client-address", address)))
+        if works:
+            await call
+        else:
+            assert (await refusal(call)).code == "PERMISSION_DENIED"
+
+
+@pytest.mark.parametrize("source", ["localhost", "203.0.113.7/24", "203.0.113.0/33", "1.2.3", "*"])
+async def test_a_source_that_is_no_network_is_refused(factory: Client, source: str) -> None:
+    refused = await refusal(factory.CreateApiKey(a_key(allowed_sources=["203.0.113.0/24", source])))
+    assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", ["allowed_sources"])
+
+
+async def test_a_rotated_key_keeps_its_sources_and_its_expiry(factory: Client, factory_as: Connect) -> None:
+    old = await factory.CreateApiKey(a_key(allowed_sources=["203.0.113.0/24"], expires_at=in_seconds(3600)))
+    new = await factory.RotateApiKey(pb.RotateApiKeyRequest(key_id=old.api_key.key_id))
+    assert new.api_key.allowed_sources == ["203.0.113.0/24"]
+    assert new.api_key.expires_at == old.api_key.expires_at
+    assert (await refusal(factory_as(new.secret).ListProducts(LIST))).code == "PERMISSION_DENIED"
+
+
 async def test_the_last_use_of_a_key_is_listed_soon_after(factory: Client, factory_as: Connect) -> None:
     made = await factory.CreateApiKey(a_key())
     assert not made.api_key.HasField("last_used_at")

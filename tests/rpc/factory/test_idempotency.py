@@ -1,19 +1,82 @@
 """Writes that happen once."""
 
 import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import asyncpg
 import grpc
 import pytest
 
+from services.factory.settings import Settings
+from services.factory.storage import idempotency as storage
 from tests.conftest import DatabaseUrl
 from tests.rpc.calls import Client, refusal
+from tests.rpc.conftest import Partner
 from voketag.factory.v1 import factory_pb2 as pb
+from voketag.factory.v1 import factory_pb2_grpc
 
 
 def an_order(request_id: str, **more: object) -> pb.CreateProductRequest:
     return pb.CreateProductRequest(**{"sku": "A", "name": "A", "request_id": request_id, **more})
+
+
+@asynccontextmanager
+async def held_claim(database_url: DatabaseUrl, request_id: str) -> AsyncIterator[None]:
+    """Hold a claim on a CreateProduct in a transaction, as another process would; undo it at the end."""
+    connection = await asyncpg.connect(database_url())
+    try:
+        tenant_id = await connection.fetchval("SELECT tenant_id FROM factory.tenants")
+        holder = connection.transaction()
+        await holder.start()
+        await connection.execute(
+            "INSERT INTO factory.idempotency (tenant_id, method, request_id, request_hash, created_at) "
+            "VALUES ($1, 'voketag.factory.v1.FactoryService/CreateProduct', $2, '', now())",
+            tenant_id,
+            request_id,
+        )
+        yield
+        await holder.rollback()
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def a_server_process(
+    settings: Settings,
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """Run a Factory server in a process of its own; yield it and its address."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{found.getsockname()[1]}"
+    own = {f"VOKETAG_{name.upper()}": str(value) for name, value in settings.model_dump().items()}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.factory", env={**os.environ, **own, "VOKETAG_LISTEN": address}
+    )
+    try:
+        yield process, address
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def waits_for_a_lock(database_url: DatabaseUrl) -> None:
+    """Return as soon as somebody waits for a lock in the test's database."""
+    connection = await asyncpg.connect(database_url())
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    try:
+        for _ in range(600):
+            if await connection.fetchval(waiting):
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError("nobody waits")
+    finally:
+        await connection.close()
 
 
 async def skus(client: Client) -> list[str]:
@@ -86,26 +149,65 @@ async def test_without_an_id_every_request_counts(factory: Client) -> None:
     assert (await refusal(factory.CreateProduct(an_order("")))).reason == "DUPLICATE_SKU"
 
 
+async def test_many_equal_requests_at_once_keep_no_connection_from_others(factory: Client) -> None:
+    """The pool has ten connections; forty callers that wait for one answer would take all of them."""
+    request = an_order(str(uuid4()))
+    flood = [asyncio.ensure_future(factory.CreateProduct(request)) for _ in range(40)]
+    await asyncio.gather(*(factory.ListProducts(pb.ListProductsRequest(), timeout=5) for _ in range(20)))
+    answers = await asyncio.gather(*flood)
+    assert all(answer == answers[0] for answer in answers)
+
+
+async def test_a_request_that_waits_too_long_is_aborted_and_told_when_to_come_back(
+    factory: Client, database_url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "LONGEST_WAIT_SECONDS", 1)
+    request = an_order(str(uuid4()))
+    async with held_claim(database_url, request.request_id):
+        # The first waits in PostgreSQL for the other process, the second in this process for the first.
+        for refused in await asyncio.gather(*(refusal(factory.CreateProduct(request)) for _ in range(2))):
+            assert (refused.code, refused.reason) == ("ABORTED", "CONCURRENT_UPDATE")
+            assert refused.retry_after_seconds == 0.2
+    assert (await factory.CreateProduct(request)).sku == "A"
+
+
+async def test_a_server_killed_between_claim_and_answer_blocks_nothing_and_does_nothing_twice(
+    factory_settings: Settings, factory: Client, acme: Partner, database_url: DatabaseUrl
+) -> None:
+    """The write of another server process is stopped in its middle by a lock on the SKU's place, and killed there."""
+    request = an_order(str(uuid4()))
+    connection = await asyncpg.connect(database_url())
+    try:
+        holder = connection.transaction()
+        await holder.start()
+        await connection.execute(
+            "INSERT INTO factory.products (product_id, tenant_id, sku, name, created_at, updated_at) "
+            "VALUES ($1, $2, 'A', 'in the way', now(), now())",
+            uuid4(),
+            acme.tenant_id,
+        )
+        async with a_server_process(factory_settings) as (process, address), grpc.aio.insecure_channel(address) as to:
+            doomed = Client(factory_pb2_grpc.FactoryServiceStub(to), acme.api_key)
+            flying = asyncio.ensure_future(doomed.CreateProduct(request, wait_for_ready=True))
+            await waits_for_a_lock(database_url)
+            process.kill()
+            with pytest.raises(grpc.aio.AioRpcError):
+                await flying
+        await holder.rollback()
+    finally:
+        await connection.close()
+    first = await factory.CreateProduct(request)
+    assert await factory.CreateProduct(request) == first
+    assert await skus(factory) == ["A"]
+
+
 async def test_a_request_that_waits_becomes_the_first_when_the_one_before_it_fails(
     factory: Client, database_url: DatabaseUrl
 ) -> None:
     """The holder's transaction is held open by hand, then rolled back, as a killed server's would be."""
     request = an_order(str(uuid4()))
-    connection = await asyncpg.connect(database_url())
-    try:
-        tenant_id = await connection.fetchval("SELECT tenant_id FROM factory.tenants")
-        holder = connection.transaction()
-        await holder.start()
-        await connection.execute(
-            "INSERT INTO factory.idempotency (tenant_id, method, request_id, request_hash, created_at) "
-            "VALUES ($1, 'voketag.factory.v1.FactoryService/CreateProduct', $2, '', now())",
-            tenant_id,
-            request.request_id,
-        )
+    async with held_claim(database_url, request.request_id):
         waiting = asyncio.ensure_future(factory.CreateProduct(request))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(asyncio.shield(waiting), 0.5)
-        await holder.rollback()
-        assert (await waiting).sku == "A"
-    finally:
-        await connection.close()
+    assert (await waiting).sku == "A"

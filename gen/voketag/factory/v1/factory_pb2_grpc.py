@@ -299,7 +299,7 @@ class FactoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RotateApiKey(self, request, context):
-        """Makes a successor with the same name, scopes and expiry; the old key keeps working for overlap_seconds.
+        """Makes a successor with the same name, scopes, expiry and sources; the old key keeps working for overlap_seconds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -3,9 +3,11 @@
 import importlib
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -124,6 +126,15 @@ def test_every_module_says_what_it_is_for(room: str) -> None:
     for name in _modules(f"services.{room}"):
         module = importlib.import_module(name)
         assert module.__doc__, f"{name} has no docstring"
+
+
+def test_migrations_form_one_line() -> None:
+    """Two of one number make two heads, which no database can be upgraded to."""
+    versions = sorted((Path(services.__path__[0]) / "migrations" / "versions").glob("*.py"))
+    said = [re.findall(r'^(?:down_)?revision = (?:"(\d+)"|None)$', file.read_text(), re.MULTILINE) for file in versions]
+    numbers = [file.name[:4] for file in versions]
+    assert said == [[number, before] for number, before in zip(numbers, ["", *numbers], strict=False)]
+    assert numbers == [f"{place:04d}" for place in range(1, len(versions) + 1)]
 
 
 def test_importing_needs_no_environment_and_does_no_network() -> None:

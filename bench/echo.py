@@ -34,7 +34,7 @@ class Echo:
         return self._refuse
 
 
-async def _authenticate(_credential: str) -> Caller:
+async def _authenticate(_credential: str, _client_address: str) -> Caller:
     raise Unauthenticated
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 from services.anchor.chain import EvmReader
+from services.anchor.failover import NodesReader
 from services.anchor.node import open_rpc
 from services.anchor.operations.anchors import QUEUE_NAME, Anchors
 from services.anchor.operations.verification import Status, Verification
@@ -33,11 +34,18 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(aclosing(Database.open(settings)))
         queue = await stack.enter_async_context(aclosing(Queue(url=settings.queue_url, name=QUEUE_NAME)))
-        chain = EvmReader(
-            rpc=await open_rpc(settings.chain_rpc_url),
-            chain_id=settings.chain_id,
-            fee_ceiling_wei=settings.fee_ceiling_wei,
-            contract_address=settings.contract_address,
+        chain = NodesReader(
+            [
+                EvmReader(
+                    rpc=await open_rpc(url),
+                    chain_id=settings.chain_id,
+                    fee_ceiling_wei=settings.fee_ceiling_wei,
+                    contract_address=settings.contract_address,
+                    genesis_hash=settings.genesis_hash,
+                )
+                for url in settings.chain_rpc_urls
+            ],
+            clock=SystemClock(),
         )
         await stack.enter_async_context(aclosing(chain))
         anchors = Anchors(database=database, clock=SystemClock(), queue=queue, chain_id=settings.chain_id)

@@ -19,9 +19,11 @@ from services.anchor.transactions import ANCHORED_TOPIC, anchored_events, encode
 class EvmReader(EvmNode):
     """A `ChainReader`: a node and the registry contract at one address. Holds no key."""
 
-    def __init__(self, *, rpc: Rpc, chain_id: int, fee_ceiling_wei: int, contract_address: str) -> None:
+    def __init__(
+        self, *, rpc: Rpc, chain_id: int, fee_ceiling_wei: int, contract_address: str, genesis_hash: str = ""
+    ) -> None:
         """Asks the node nothing, so a service can start while its node is down."""
-        super().__init__(rpc=rpc, chain_id=chain_id, fee_ceiling_wei=fee_ceiling_wei)
+        super().__init__(rpc=rpc, chain_id=chain_id, fee_ceiling_wei=fee_ceiling_wei, genesis_hash=genesis_hash)
         self.contract_address: str = to_checksum_address(contract_address)
 
     async def check(self) -> None:
@@ -58,9 +60,24 @@ class EvmReader(EvmNode):
 class EvmChain(EvmReader):
     """A `Chain`: what `EvmReader` reads, and the signer that writes. Call `check` before the first write."""
 
-    def __init__(self, *, rpc: Rpc, chain_id: int, fee_ceiling_wei: int, contract_address: str, signer: Signer) -> None:
+    def __init__(
+        self,
+        *,
+        rpc: Rpc,
+        chain_id: int,
+        fee_ceiling_wei: int,
+        contract_address: str,
+        signer: Signer,
+        genesis_hash: str = "",
+    ) -> None:
         """Asks the node nothing."""
-        super().__init__(rpc=rpc, chain_id=chain_id, fee_ceiling_wei=fee_ceiling_wei, contract_address=contract_address)
+        super().__init__(
+            rpc=rpc,
+            chain_id=chain_id,
+            fee_ceiling_wei=fee_ceiling_wei,
+            contract_address=contract_address,
+            genesis_hash=genesis_hash,
+        )
         self._signer = signer
 
     @property
@@ -95,5 +112,17 @@ class EvmChain(EvmReader):
             data=encode_anchor(roots),
             nonce=nonce,
             gas_limit=await self.estimate_anchor(roots) if gas_limit is None else gas_limit,
+            fees=fees,
+        )
+
+    async def sign_filler(self, *, nonce: int, fees: Fees) -> SignedTransaction:
+        """A transfer of nothing to the sender itself, which does nothing but use the nonce."""
+        return await sign(
+            self._signer,
+            chain_id=self.chain_id,
+            to=self.sender,
+            data=b"",
+            nonce=nonce,
+            gas_limit=await self.estimate(sender=self.sender, to=self.sender, data=b""),
             fees=fees,
         )

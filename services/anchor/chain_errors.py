@@ -1,4 +1,4 @@
-"""How a chain can fail us, typed, so that the anchor operations decide by class and never by text.
+"""How a chain, or its signer, can fail us, typed, so that the anchor operations decide by class and never by text.
 
 `ChainUnavailable` (and `WrongChain` under it) means: nothing is known to have happened, ask again later. `ChainRefused`
 means: the node understood and said no; the same request gets the same answer until something changes. Refusals are
@@ -10,6 +10,14 @@ from services.common.errors import ChainUnavailable
 
 class WrongChain(ChainUnavailable):
     """The node is of another chain, or our contract is not on it: writing stops until an operator has looked."""
+
+
+class NodesDisagree(ChainUnavailable):
+    """The chain's nodes tell different stories about something final: nothing is decided until they agree."""
+
+
+class SignerUnavailable(ChainUnavailable):
+    """The process that holds the key does not answer. Nothing was signed; ask again later."""
 
 
 class ChainRefused(Exception):
@@ -24,8 +32,16 @@ class ContractReverted(ChainRefused):
     """The contract would refuse the call; the text carries its reason, such as "not a writer"."""
 
 
+class SignerRefused(ChainRefused):
+    """The process that holds the key will not sign, or signed something else than it was asked to."""
+
+
 class InsufficientFunds(ChainRefused):
     """The signer cannot pay for the transaction. Nothing is wrong with the anchors: top up the balance and go on."""
+
+
+class LowBalance(ChainRefused):
+    """The signer's balance is under the configured floor. What is under way goes on, nothing new is signed."""
 
 
 class FeeAboveCeiling(ChainRefused):

@@ -115,6 +115,10 @@ class ChainReader(Protocol):
         """See that the node is of this chain and that our contract stands on it. WrongChain if not."""
         ...
 
+    async def genesis(self) -> str:
+        """Hash of the chain's first block."""
+        ...
+
     async def head(self) -> Head:
         """The newest block."""
         ...
@@ -184,6 +188,17 @@ class Chain(ChainReader, Protocol):
         self, roots: Sequence[SizedRoot], *, nonce: int, fees: Fees, gas_limit: int | None = None
     ) -> SignedTransaction:
         """The transaction that anchors the roots, told to nobody yet; `gas_limit` None means `estimate_anchor`."""
+        ...
+
+    async def sign_filler(self, *, nonce: int, fees: Fees) -> SignedTransaction:
+        """A transaction that does nothing but use a nonce, told to nobody yet."""
+        ...
+
+    async def corroborate(self, receipt: TransactionReceipt, *, depth: int) -> None:
+        """See that more than half of the nodes that answer have this receipt, `depth` blocks deep, its own included.
+
+        NodesDisagree when they do not: then nothing may be decided.
+        """
         ...
 
     async def broadcast(self, raw: bytes) -> Broadcast:

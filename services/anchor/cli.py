@@ -9,17 +9,18 @@ from services.anchor.chain_errors import ChainRefused
 from services.anchor.contract.deploy import Deployment, deploy
 from services.anchor.node import EvmNode, open_rpc
 from services.anchor.settings import DeploySettings
-from services.anchor.signer import load_signer
+from services.anchor.signers import open_signer
 from services.common.errors import VokeTagError
 
 
 async def _deploy_contract(arguments: argparse.Namespace) -> Deployment:
     settings = DeploySettings()
-    signer = load_signer(settings.chain_key, local=settings.environment == "local")
+    signer = open_signer(settings, local=settings.environment == "local")
     node = EvmNode(
-        rpc=await open_rpc(settings.chain_rpc_url),
+        rpc=await open_rpc(settings.chain_rpc_urls[0]),
         chain_id=settings.chain_id,
         fee_ceiling_wei=settings.fee_ceiling_wei,
+        genesis_hash=settings.genesis_hash,
     )
     async with aclosing(node):
         return await deploy(node=node, signer=signer, owner=arguments.owner, writer=arguments.writer)

@@ -8,8 +8,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from services.anchor.chain_errors import ChainRefused, ContractReverted, FeeAboveCeiling, InsufficientFunds
+from services.anchor.chain_errors import (
+    ChainRefused,
+    ContractReverted,
+    FeeAboveCeiling,
+    InsufficientFunds,
+    LowBalance,
+    SignerRefused,
+)
 from services.anchor.operations.collecting import Collecting
+from services.anchor.operations.filling import Filling
+from services.anchor.operations.guarding import Guarding
 from services.anchor.operations.observing import Observing
 from services.anchor.operations.rechecking import Rechecking
 from services.anchor.operations.reporting import Reporting
@@ -37,19 +46,23 @@ class Writer:
     def __init__(
         self,
         *,
+        guarding: Guarding,
         collecting: Collecting,
         sending: Sending,
         settling: Settling,
         rechecking: Rechecking,
+        filling: Filling,
         observing: Observing,
         poll_seconds: float,
         on_outcome: Callable[[], None],
     ) -> None:
         """`on_outcome` is called after anchors came to an outcome."""
+        self._guarding = guarding
         self._collecting = collecting
         self._sending = sending
         self._settling = settling
         self._rechecking = rechecking
+        self._filling = filling
         self._observing = observing
         self._poll_seconds = poll_seconds
         self._on_outcome = on_outcome
@@ -70,8 +83,10 @@ class Writer:
         return pause
 
     async def _round(self) -> float:
+        await self._guarding.guard()
         await self._rechecking.recheck_now_and_then()
         await self._settle()
+        await self._filling.fill()
         await self._sending.broadcast()
         wait = await self._collecting.seconds_to_wait()
         # While a transaction is on its way, what waits gathers for the next one instead of making many small trees.
@@ -137,10 +152,12 @@ def _reason(error: ChainUnavailable | ChainRefused) -> str:
     match error:
         case InsufficientFunds():
             return "the signing address cannot pay: top up its balance"
-        case FeeAboveCeiling():
+        case FeeAboveCeiling() | LowBalance():
             return error.text
         case ContractReverted():
             return f"the contract refuses the signing address or the root: {error.text}"
+        case SignerRefused():
+            return "the signer will not sign the transaction: see the worker's log"
         case ChainRefused():
             return "the chain's node refuses the transaction: see the worker's log"
         case _:

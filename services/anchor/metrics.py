@@ -4,9 +4,19 @@ from prometheus_client import Counter, Gauge
 
 anchors = Gauge("voketag_anchor_anchors", "Anchors that are not CONFIRMED, by state.", ["state"])
 confirmed_roots = Counter("voketag_anchor_confirmed_roots", "Batch roots that the chain has confirmed.")
-transactions = Counter("voketag_anchor_transactions", "Transactions: signed, replaced, confirmed, failed.", ["event"])
+transactions = Counter(
+    "voketag_anchor_transactions", "Transactions: signed, replaced, confirmed, failed, filler.", ["event"]
+)
 reorganisations = Counter("voketag_anchor_reorganisations", "Transactions that a reorganisation threw out of a block.")
 gas = Counter("voketag_anchor_gas", "Gas used by settled transactions.")
 head_age_seconds = Gauge("voketag_anchor_head_age_seconds", "Age of the chain's newest block.")
 balance_wei = Gauge("voketag_anchor_balance_wei", "What the signing address holds.")
 waiting = Gauge("voketag_anchor_waiting", "1 while the writer waits for an operator or a node, else 0.")
+node_disagreements = Counter(
+    "voketag_anchor_node_disagreements", "Times that the nodes of a chain told different stories about something final."
+)
+node_failures = Counter(
+    "voketag_anchor_node_failures", "Questions that a node did not answer, or not as one of our chain.", ["reason"]
+)
+wrong_chain = Gauge("voketag_anchor_wrong_chain", "1 while no node is of the chain that our books are about, else 0.")
+balance_floor_wei = Gauge("voketag_anchor_balance_floor_wei", "Balance under which nothing new is signed.")

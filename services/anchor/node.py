@@ -52,13 +52,18 @@ Rpc = AsyncHTTPProvider
 class EvmNode:
     """One JSON-RPC node over HTTP."""
 
-    def __init__(self, *, rpc: Rpc, chain_id: int, fee_ceiling_wei: int) -> None:
-        """`rpc` comes from `open_rpc`; `fee_ceiling_wei` is the most to offer per gas."""
+    def __init__(self, *, rpc: Rpc, chain_id: int, fee_ceiling_wei: int, genesis_hash: str = "") -> None:
+        """`rpc` comes from `open_rpc`; `fee_ceiling_wei` is the most to offer per gas.
+
+        `genesis_hash` is the hash that the chain's first block must have, empty for any: a chain id alone is a claim
+        that every private or restarted chain can make.
+        """
         # Proof-of-authority chains put more into a header than Ethereum allows. web3's other middleware only fills in
         # transactions, and ours are complete.
         self._eth = AsyncWeb3(rpc, middleware=[ExtraDataToPOAMiddleware]).eth
         self._rpc = rpc
         self._fee_ceiling_wei = fee_ceiling_wei
+        self._genesis_hash = genesis_hash.lower()
         self.chain_id = chain_id
 
     async def aclose(self) -> None:
@@ -71,6 +76,18 @@ class EvmNode:
             actual = int(await self._eth.chain_id)
         if actual != self.chain_id:
             raise WrongChain(f"the node is of chain {actual}, not {self.chain_id}: correct the RPC URL or the chain id")
+        if self._genesis_hash and (genesis := await self.genesis()) != self._genesis_hash:
+            raise WrongChain(
+                f"the node's chain {self.chain_id} begins with block {genesis}, not {self._genesis_hash}: "
+                "it is another chain of that id, or it was started anew"
+            )
+
+    async def genesis(self) -> str:
+        """Hash of the chain's first block."""
+        found = await self.block_hash(0)
+        if found is None:
+            raise ChainUnavailable("the chain's node has no first block; try again")
+        return found
 
     async def code_at(self, address: str) -> str:
         """Runtime byte code at an address as hex with 0x; "0x" where no contract stands."""

@@ -1,8 +1,9 @@
 """Anchor's settings: the server's, the worker's and the command line's."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, Self
 
-from pydantic import Field, FilePath
+from pydantic import Field, FilePath, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.common.settings import ProcessSettings, ServerSettings, ServiceIdentity
@@ -15,10 +16,13 @@ class ChainSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="VOKETAG_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    chain_rpc_url: str = Field(pattern="^https?://")
-    """JSON-RPC URL of a node. It may hold a provider's key, so it is never logged."""
+    chain_rpc_url: str = Field(pattern="^https?://[^,]+(,https?://[^,]+)*$")
+    """JSON-RPC URLs of nodes of the chain, separated by commas, the preferred one first. What decides is asked of all.
+    They may hold a provider's key, so they are never logged."""
     chain_id: int = Field(ge=1)
     """EIP-155 id of the chain; a node of another chain is refused."""
+    genesis_hash: str = Field(default="", pattern="^(0x[0-9a-fA-F]{64})?$")
+    """Hash of the chain's first block; a node of another chain is refused. Empty: the one that the worker met first."""
     fee_ceiling_gwei: float = Field(default=200, gt=0)
     """The most to offer for a unit of gas. Above it the worker waits."""
 
@@ -26,6 +30,11 @@ class ChainSettings(BaseSettings):
     def fee_ceiling_wei(self) -> int:
         """The most to offer for a unit of gas."""
         return int(self.fee_ceiling_gwei * _GWEI)
+
+    @property
+    def chain_rpc_urls(self) -> Sequence[str]:
+        """The nodes, the preferred one first."""
+        return self.chain_rpc_url.split(",")
 
 
 class RegistrySettings(ChainSettings):
@@ -41,11 +50,33 @@ class Settings(ServerSettings, RegistrySettings):
     """What the server needs: it reads the chain and holds no key."""
 
 
-class WorkerSettings(ProcessSettings, RegistrySettings, ServiceIdentity):
+class SignerSettings(BaseSettings):
+    """A process that signs: with a key in a file, or by asking another process that holds it."""
+
+    model_config = SettingsConfigDict(env_prefix="VOKETAG_", frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    chain_key: FilePath | None = None
+    """Private key that signs and pays, 64 hex digits or an encrypted keystore (Web3 Secret Storage, version 3); the
+    contract must know its address as a writer. Needed unless there is a remote signer."""
+    chain_key_password: FilePath | None = None
+    """File with the keystore's password."""
+    remote_signer_url: str = Field(default="", pattern="^(https?://.+)?$")
+    """JSON-RPC URL of a signer (`eth_signTransaction`: Web3Signer, clef) instead of a key in a file."""
+    remote_signer_address: str = Field(default="", pattern="^(0x[0-9a-fA-F]{40})?$")
+    """Address whose key the remote signer holds; a signature of another is refused."""
+
+    @model_validator(mode="after")
+    def _one_signer(self) -> Self:
+        if (self.chain_key is None) == (self.remote_signer_url == ""):
+            raise ValueError("set either VOKETAG_CHAIN_KEY or VOKETAG_REMOTE_SIGNER_URL")
+        if (self.remote_signer_url == "") != (self.remote_signer_address == ""):
+            raise ValueError("VOKETAG_REMOTE_SIGNER_URL and VOKETAG_REMOTE_SIGNER_ADDRESS go together")
+        return self
+
+
+class WorkerSettings(ProcessSettings, RegistrySettings, SignerSettings, ServiceIdentity):
     """What the worker needs."""
 
-    chain_key: FilePath
-    """Private key that signs and pays, 64 hex digits; the contract must know its address as a writer."""
     factory_address: str
     """Factory's gRPC address, `host:port`, for the outcomes."""
     aggregation_seconds: float = Field(default=1, ge=0)
@@ -58,12 +89,17 @@ class WorkerSettings(ProcessSettings, RegistrySettings, ServiceIdentity):
     """How often the chain is asked about transactions that are not settled. About half its time between blocks."""
     stuck_seconds: float = Field(default=120, gt=0)
     """Age at which a transaction that is in no block is replaced by one with higher fees."""
+    balance_floor_ether: float = Field(default=0, ge=0)
+    """Balance of the signing address, in whole coins of the chain, under which nothing new is signed: anchors wait."""
+
+    @property
+    def balance_floor_wei(self) -> int:
+        """Balance under which nothing new is signed."""
+        return int(self.balance_floor_ether * 10**18)
 
 
-class DeploySettings(ChainSettings):
-    """What `deploy-contract` needs."""
+class DeploySettings(ChainSettings, SignerSettings):
+    """What `deploy-contract` needs. Who signs pays, and becomes the contract's first owner and writer."""
 
     environment: Literal["production", "local"] = "production"
     """`local` allows a published development key."""
-    chain_key: FilePath
-    """Private key that signs and pays, and becomes the contract's first owner and writer."""

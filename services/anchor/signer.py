@@ -41,19 +41,21 @@ class Signer(Protocol):
 
 
 class FileSigner:
-    """Signs with a private key that stands as 64 hex digits in a file."""
+    """Signs with a private key in a file: 64 hex digits, or an encrypted keystore (Web3 Secret Storage, version 3)."""
 
-    def __init__(self, path: Path, *, allow_shared_file: bool = False) -> None:
-        """Read the key. ValueError says what to repair; it never shows the key.
+    def __init__(self, path: Path, *, password_file: Path | None = None, allow_shared_file: bool = False) -> None:
+        """Read the key. ValueError says what to repair; it never shows the key, nor the password.
 
-        `allow_shared_file` permits a file that others may read, for a local chain's published development keys.
+        `password_file` holds a keystore's password, a line end not counted. `allow_shared_file` permits files that
+        others may read, for a local chain's published development keys. Decrypting takes about a second, by design.
         """
-        mode = path.stat().st_mode
-        if mode & (stat.S_IRWXG | stat.S_IRWXO) and not allow_shared_file:
-            raise ValueError(f"others may read the key file {path}: run `chmod 600 {path}`")
-        text = path.read_text("ascii", errors="replace").strip().removeprefix("0x")
+        for secret in filter(None, (path, password_file)):
+            if secret.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO) and not allow_shared_file:
+                raise ValueError(f"others may read the key file {secret}: run `chmod 600 {secret}`")
+        text = path.read_text("ascii", errors="replace").strip()
+        key = _decrypted(path, text, password_file) if text.startswith("{") else text.removeprefix("0x")
         try:
-            self._account: LocalAccount = Account.from_key(bytes.fromhex(text))
+            self._account: LocalAccount = Account.from_key(bytes.fromhex(key))
         except Exception:  # eth_keys raises several kinds, and their texts may quote the key
             raise ValueError(
                 f"{path} holds no private key: expected 64 hex digits, not 0 nor above the curve's order"
@@ -69,12 +71,24 @@ class FileSigner:
         return bytes(self._account.sign_transaction(fields).raw_transaction)
 
 
-def load_signer(path: Path, *, local: bool) -> FileSigner:
+def _decrypted(path: Path, text: str, password_file: Path | None) -> str:
+    if password_file is None:
+        raise ValueError(f"{path} is an encrypted keystore: name the file that holds its password")
+    password = password_file.read_text("utf-8").rstrip("\r\n")
+    try:
+        return bytes(Account.decrypt(text, password)).hex()
+    except Exception:  # eth_keyfile raises several kinds: a wrong password, another version, no keystore at all
+        raise ValueError(
+            f"{path} cannot be decrypted: expected a version 3 keystore and its password in {password_file}"
+        ) from None
+
+
+def load_signer(path: Path, *, local: bool, password_file: Path | None = None) -> FileSigner:
     """Read the key of a process that writes. ValueError says what to repair.
 
     Only a local environment may use a key that everybody knows, or one in a file that others may read.
     """
-    signer = FileSigner(path, allow_shared_file=local)
+    signer = FileSigner(path, password_file=password_file, allow_shared_file=local)
     if signer.address in DEVELOPMENT_ADDRESSES and not local:
         raise ValueError(
             f"{path} holds a published development key: anyone can spend from it. Make a key of your own "

@@ -29,6 +29,8 @@ chains = Table(
     Column("sender", Text, nullable=False),
     # Why nothing moves, in words for an operator; empty while all is well.
     Column("waits_for", Text, nullable=False, server_default=""),
+    # The chain's first block when we first saw it: another one means another chain, whatever its id.
+    Column("genesis_hash", Text),
     Column("updated_at", _Time, nullable=False),
 )
 
@@ -76,6 +78,21 @@ transactions = Table(
     Column("mined_at", _Time),
     Column("confirmed_at", _Time),
     Index("transactions_tree", "tree_id", "signed_at"),
+)
+
+# Transactions that do nothing but use a nonce, where one was missing below ours.
+fillers = Table(
+    "fillers",
+    metadata,
+    Column("tx_hash", Text, primary_key=True),
+    Column("chain_id", BigInteger, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("nonce", BigInteger, nullable=False),
+    Column("raw", LargeBinary, nullable=False),
+    Column("max_fee_wei", Numeric(78, 0), nullable=False),
+    Column("priority_fee_wei", Numeric(78, 0)),
+    Column("signed_at", _Time, nullable=False),
+    Index("fillers_nonce", "chain_id", "sender", "nonce"),
 )
 
 anchors = Table(

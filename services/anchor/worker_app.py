@@ -11,17 +11,20 @@ from dataclasses import dataclass
 
 from services.anchor.chain import EvmChain
 from services.anchor.factory import FactoryClient
+from services.anchor.failover import NodesChain
 from services.anchor.jobs import Reporter, Writer, first_of, repeat
 from services.anchor.node import open_rpc
 from services.anchor.operations.anchors import JOB, QUEUE_NAME
 from services.anchor.operations.collecting import Collecting
+from services.anchor.operations.filling import Filling
+from services.anchor.operations.guarding import Guarding
 from services.anchor.operations.observing import Observing
 from services.anchor.operations.rechecking import Rechecking
 from services.anchor.operations.reporting import Reporting
 from services.anchor.operations.sending import Sending
 from services.anchor.operations.settling import Settling
 from services.anchor.settings import WorkerSettings
-from services.anchor.signer import load_signer
+from services.anchor.signers import open_signer
 from services.anchor.storage.ownership import nonce_ownership
 from services.common.clock import SystemClock
 from services.common.database import Database, dsn
@@ -49,22 +52,32 @@ class Worker:
 async def open_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
     """Make the jobs; nothing runs yet."""
     clock = SystemClock()
-    signer = load_signer(settings.chain_key, local=settings.environment == "local")
+    signer = open_signer(settings, local=settings.environment == "local")
     write_now, report_now = asyncio.Event(), asyncio.Event()
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(aclosing(Database.open(settings)))
-        chain = EvmChain(
-            rpc=await open_rpc(settings.chain_rpc_url),
-            chain_id=settings.chain_id,
-            fee_ceiling_wei=settings.fee_ceiling_wei,
-            contract_address=settings.contract_address,
-            signer=signer,
+        chain = NodesChain(
+            [
+                EvmChain(
+                    rpc=await open_rpc(url),
+                    chain_id=settings.chain_id,
+                    fee_ceiling_wei=settings.fee_ceiling_wei,
+                    contract_address=settings.contract_address,
+                    genesis_hash=settings.genesis_hash,
+                    signer=signer,
+                )
+                for url in settings.chain_rpc_urls
+            ],
+            clock=clock,
         )
         await stack.enter_async_context(aclosing(chain))
         tokens = ServiceTokens(TokenSigner(key_file=settings.service_key, clock=clock))
         to_factory = await stack.enter_async_context(channel(settings.factory_address))
         yield Worker(
             writer=Writer(
+                guarding=Guarding(
+                    database=database, clock=clock, chain=chain, genesis_pinned=bool(settings.genesis_hash)
+                ),
                 collecting=Collecting(
                     database=database,
                     clock=clock,
@@ -79,10 +92,19 @@ async def open_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
                     chain=chain,
                     fee_ceiling_wei=settings.fee_ceiling_wei,
                     stuck_seconds=settings.stuck_seconds,
+                    balance_floor_wei=settings.balance_floor_wei,
                 ),
                 settling=Settling(database=database, clock=clock, chain=chain, confirmations=settings.confirmations),
                 rechecking=Rechecking(
                     database=database, clock=clock, chain=chain, confirmations=settings.confirmations
+                ),
+                filling=Filling(
+                    database=database,
+                    clock=clock,
+                    chain=chain,
+                    confirmations=settings.confirmations,
+                    fee_ceiling_wei=settings.fee_ceiling_wei,
+                    stuck_seconds=settings.stuck_seconds,
                 ),
                 observing=Observing(database=database, clock=clock, chain=chain),
                 poll_seconds=settings.poll_seconds,

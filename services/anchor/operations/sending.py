@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from services.anchor import metrics
+from services.anchor.chain_errors import LowBalance
 from services.anchor.chain_types import Broadcast, Chain, Fees
 from services.anchor.model import Attempt, TransactionState, Tree
 from services.anchor.storage import transactions, trees
@@ -24,13 +25,22 @@ class Sending:
     """Signs and broadcasts. Both methods raise what `Chain` raises; nothing is lost by that, call them again."""
 
     def __init__(
-        self, *, database: Database, clock: Clock, chain: Chain, fee_ceiling_wei: int, stuck_seconds: float
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        chain: Chain,
+        fee_ceiling_wei: int,
+        stuck_seconds: float,
+        balance_floor_wei: int = 0,
     ) -> None:
+        """With less than `balance_floor_wei` nothing new is signed; what is under way still is seen through."""
         self._database = database
         self._clock = clock
         self._chain = chain
         self._fee_ceiling_wei = fee_ceiling_wei
         self._stuck = timedelta(seconds=stuck_seconds)
+        self._balance_floor_wei = balance_floor_wei
 
     async def has_room(self) -> bool:
         """No tree waits to be signed or for its first block: a new one would be signed at once."""
@@ -44,6 +54,7 @@ class Sending:
             return False
         tree = collected[0]
         await self._chain.check()
+        await self._see_balance()
         nonce = await self._next_nonce()
         fees = await self._chain.suggest_fees()
         signed = await self._chain.sign_anchor([tree.sized_root], nonce=nonce, fees=fees)
@@ -89,6 +100,14 @@ class Sending:
             async with self._database.transaction() as tx:
                 await transactions.mark_broadcast(tx, attempt.tx_hash, now=self._clock.now())
         return outcome
+
+    async def _see_balance(self) -> None:
+        metrics.balance_floor_wei.set(self._balance_floor_wei)
+        if self._balance_floor_wei and (balance := await self._chain.balance()) < self._balance_floor_wei:
+            raise LowBalance(
+                f"the signing address holds {balance} wei, less than the floor of {self._balance_floor_wei}: "
+                "top up its balance"
+            )
 
     async def _next_nonce(self) -> int:
         nonce = await self._chain.mined_nonce()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from services.anchor import metrics
 from services.anchor.chain_types import AnchoredEvent, Chain, Head, TransactionReceipt
+from services.anchor.checks import depth
 from services.anchor.model import Attempt, TransactionState, Tree
 from services.anchor.storage import transactions, trees
 from services.common.clock import Clock
@@ -39,14 +40,25 @@ class Settling:
             await self._without_block(tree, attempts)
             return 0
         await self._note_block(tree, attempts, receipt)
-        if head.number - receipt.block_number + 1 < self._confirmations:
+        if depth(head.number, receipt.block_number) < self._confirmations:
             return 0
+        await self._chain.corroborate(receipt, depth=self._confirmations)
         if not receipt.succeeded:
             return await self._fail(tree, receipt, "was executed and refused by the contract")
         event = _event_of(tree, receipt) or await self._chain.find_anchored(tree.root)
         if event is None or event.size != tree.size:
             return await self._fail(tree, receipt, "was executed and did not anchor the root")
+        if event.tx_hash != receipt.tx_hash and not await self._stands(event, head):
+            return 0
         return await self._confirm(tree, receipt, event)
+
+    async def _stands(self, event: AnchoredEvent, head: Head) -> bool:
+        """The transaction of somebody else that anchored our root has its depth, too."""
+        found = await self._chain.receipt(event.tx_hash)
+        if found is None or depth(head.number, found.block_number) < self._confirmations:
+            return False
+        await self._chain.corroborate(found, depth=self._confirmations)
+        return True
 
     async def _receipt(self, attempts: Sequence[Attempt]) -> TransactionReceipt | None:
         for attempt in attempts:

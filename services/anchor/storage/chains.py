@@ -20,3 +20,19 @@ async def said(tx: Transaction, chain_id: int) -> tuple[str, str]:
     query = select(chains.c.sender, chains.c.waits_for).where(chains.c.chain_id == chain_id)
     row = (await tx.connection.execute(query)).one_or_none()
     return ("", "") if row is None else (row.sender, row.waits_for)
+
+
+async def genesis(tx: Transaction, chain_id: int) -> str:
+    """Return the hash of the first block that a chain had when we first saw it; empty before that."""
+    found: str | None = (
+        await tx.connection.execute(select(chains.c.genesis_hash).where(chains.c.chain_id == chain_id))
+    ).scalar_one_or_none()
+    return found or ""
+
+
+async def keep_genesis(tx: Transaction, *, chain_id: int, sender: str, genesis: str, now: datetime) -> None:
+    """Write the hash of a chain's first block."""
+    row = {"chain_id": chain_id, "sender": sender, "updated_at": now, "genesis_hash": genesis}
+    await tx.connection.execute(
+        insert(chains).values(row).on_conflict_do_update(index_elements=["chain_id"], set_={"genesis_hash": genesis})
+    )

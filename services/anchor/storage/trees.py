@@ -153,6 +153,25 @@ async def highest_nonce(tx: Transaction, *, chain_id: int, sender: str) -> int |
     return highest
 
 
+async def states_of_nonce(tx: Transaction, *, chain_id: int, sender: str, nonce: int) -> set[TreeState]:
+    """Return the state of the tree that has a nonce, if one has."""
+    query = select(anchor_trees.c.state).where(
+        anchor_trees.c.chain_id == chain_id, anchor_trees.c.sender == sender, anchor_trees.c.nonce == nonce
+    )
+    return {TreeState[state] for state in (await tx.connection.execute(query)).scalars()}
+
+
+async def last_block(tx: Transaction, *, chain_id: int) -> int:
+    """Return the highest block in which a transaction of ours was seen, 0 for none."""
+    query = (
+        select(func.coalesce(func.max(transactions.c.block_number), 0))
+        .select_from(transactions.join(anchor_trees, transactions.c.tree_id == anchor_trees.c.tree_id))
+        .where(anchor_trees.c.chain_id == chain_id)
+    )
+    highest: int = (await tx.connection.execute(query)).scalar_one()
+    return highest
+
+
 async def give_nonce(tx: Transaction, tree_id: UUID, *, contract: str, sender: str, nonce: int) -> bool:
     """COLLECTED -> SUBMITTED with its nonce for life, anchors too; return False when it has one already.
 

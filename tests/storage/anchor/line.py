@@ -10,10 +10,13 @@ from sqlalchemy import text
 from deploy.local.anvil import Anvil
 from services.anchor.chain import EvmChain
 from services.anchor.chain_types import TransactionReceipt
+from services.anchor.failover import NodesChain
 from services.anchor.jobs import Writer
 from services.anchor.model import Anchor, AnchorState, Outcome
 from services.anchor.operations.anchors import Anchors
 from services.anchor.operations.collecting import Collecting
+from services.anchor.operations.filling import Filling
+from services.anchor.operations.guarding import Guarding
 from services.anchor.operations.observing import Observing
 from services.anchor.operations.rechecking import Rechecking
 from services.anchor.operations.reporting import Reporting
@@ -77,6 +80,30 @@ class Line:
         self.max_roots = 10_000
         self.max_bytes = 1 << 20
         self.ceiling_wei = CEILING_WEI
+        self.floor_wei = 0
+        self.other_nodes: list[EvmChain] = []
+
+    @property
+    def nodes(self) -> NodesChain:
+        """The chain as the worker sees it: one node, and what a test has put beside it."""
+        return NodesChain([self.chain, *self.other_nodes], clock=self.clock)
+
+    @property
+    def guarding(self) -> Guarding:
+        """Before the steps."""
+        return Guarding(database=self.database, clock=self.clock, chain=self.nodes)
+
+    @property
+    def filling(self) -> Filling:
+        """Beside the steps."""
+        return Filling(
+            database=self.database,
+            clock=self.clock,
+            chain=self.nodes,
+            confirmations=self.confirmations,
+            fee_ceiling_wei=self.ceiling_wei,
+            stuck_seconds=60,
+        )
 
     @property
     def anchors(self) -> Anchors:
@@ -101,20 +128,21 @@ class Line:
         return Sending(
             database=self.database,
             clock=self.clock,
-            chain=self.chain,
+            chain=self.nodes,
             fee_ceiling_wei=self.ceiling_wei,
             stuck_seconds=60,
+            balance_floor_wei=self.floor_wei,
         )
 
     @property
     def settling(self) -> Settling:
         """Fourth step."""
-        return Settling(database=self.database, clock=self.clock, chain=self.chain, confirmations=self.confirmations)
+        return Settling(database=self.database, clock=self.clock, chain=self.nodes, confirmations=self.confirmations)
 
     @property
     def rechecking(self) -> Rechecking:
         """Beside the steps."""
-        return Rechecking(database=self.database, clock=self.clock, chain=self.chain, confirmations=self.confirmations)
+        return Rechecking(database=self.database, clock=self.clock, chain=self.nodes, confirmations=self.confirmations)
 
     @property
     def reporting(self) -> Reporting:
@@ -125,11 +153,13 @@ class Line:
     def writer(self) -> Writer:
         """All steps but the last, as the worker takes them."""
         return Writer(
+            guarding=self.guarding,
             collecting=self.collecting,
             sending=self.sending,
             settling=self.settling,
             rechecking=self.rechecking,
-            observing=Observing(database=self.database, clock=self.clock, chain=self.chain),
+            filling=self.filling,
+            observing=Observing(database=self.database, clock=self.clock, chain=self.nodes),
             poll_seconds=1,
             on_outcome=lambda: None,
         )

@@ -17,13 +17,13 @@ def metric(name: str, **labels: str) -> float | None:
 
 async def test_the_gauges_show_queue_chain_and_balance(line: Line) -> None:
     await line.submit(ROOT, b"\x02" * 32)
-    await Observing(database=line.database, clock=line.clock, chain=line.chain).observe()
+    await Observing(database=line.database, clock=line.clock, chain=line.nodes).observe()
     assert metric("anchors", state="pending") == 2
     assert metric("anchors", state="submitted") == 0
     assert metric("balance_wei") == await line.chain.balance()
     age = metric("head_age_seconds")
     assert age is not None
-    assert abs(age) < 60
+    assert abs(age) < 600  # anvil gives each of a crowd of blocks a second of its own
 
 
 async def test_confirmed_roots_transactions_and_gas_are_counted(line: Line) -> None:
@@ -39,7 +39,7 @@ async def test_confirmed_roots_transactions_and_gas_are_counted(line: Line) -> N
 
 async def test_the_reason_for_waiting_is_told_to_whoever_asks_and_taken_back(line: Line) -> None:
     (anchor,) = await line.submit(ROOT)
-    observing = Observing(database=line.database, clock=line.clock, chain=line.chain)
+    observing = Observing(database=line.database, clock=line.clock, chain=line.nodes)
     await observing.say("the sun shines")
     assert (await line.anchors.get(anchor.batch_id)).error == "the sun shines"
     assert metric("waiting") == 1

@@ -58,7 +58,13 @@ async def open_chain() -> AsyncIterator[OpenChain]:
     chains: list[EvmChain] = []
 
     async def start(
-        url: str, contract_address: str, signer: Signer, *, chain_id: int = CHAIN_ID, timeout_seconds: float = 10
+        url: str,
+        contract_address: str,
+        signer: Signer,
+        *,
+        chain_id: int = CHAIN_ID,
+        timeout_seconds: float = 10,
+        genesis_hash: str = "",
     ) -> EvmChain:
         chain = EvmChain(
             rpc=await open_rpc(url, timeout_seconds=timeout_seconds),
@@ -66,6 +72,7 @@ async def open_chain() -> AsyncIterator[OpenChain]:
             fee_ceiling_wei=CEILING_WEI,
             contract_address=contract_address,
             signer=signer,
+            genesis_hash=genesis_hash,
         )
         chains.append(chain)
         return chain

@@ -60,7 +60,14 @@ class OpenChain(Protocol):
     """The `open_chain` fixture."""
 
     async def __call__(
-        self, url: str, contract_address: str, signer: Signer, *, chain_id: int = CHAIN_ID, timeout_seconds: float = 10
+        self,
+        url: str,
+        contract_address: str,
+        signer: Signer,
+        *,
+        chain_id: int = CHAIN_ID,
+        timeout_seconds: float = 10,
+        genesis_hash: str = "",
     ) -> EvmChain:
         """A client that the fixture closes."""
         ...

@@ -81,6 +81,22 @@ def inclusion_path(index: int, leaves: Sequence[bytes]) -> list[bytes]:
     return [*inclusion_path(index - split, leaves[split:]), root(leaves[:split])]
 
 
+def path_length(index: int, size: int) -> int:
+    """Return how many hashes the path from a leaf to the root has. IndexError outside."""
+    if not 0 <= index < size:
+        raise IndexError(f"leaf {index} of {size}")
+    first, last, hashes = index, size - 1, 0
+    while last:
+        if first == last:  # the nodes of an unpaired right edge go up as they are
+            while not first & 1:
+                first >>= 1
+                last >>= 1
+        first >>= 1
+        last >>= 1
+        hashes += 1
+    return hashes
+
+
 def consistency_path(old_size: int, leaves: Sequence[bytes]) -> list[bytes]:
     """Return the proof that the tree of the first `old_size` leaves is a prefix of this one (RFC 6962, 2.1.2)."""
     if not 0 < old_size <= len(leaves):

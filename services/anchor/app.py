@@ -16,11 +16,16 @@ from services.common.clock import SystemClock
 from services.common.database import Database
 from services.common.queue import Queue
 from services.common.rpc import interceptors
+from services.common.rpc.address_limit import AddressLimit
 from services.common.rpc.server import Server
 from services.common.tokens import TokenVerifier
 from voketag.anchor.v1 import anchor_pb2
 
 DESCRIPTOR = anchor_pb2.DESCRIPTOR.services_by_name["AnchorService"]
+ASKS_THE_CHAIN = [
+    f"{DESCRIPTOR.full_name}/{name}" for name in ("VerifyBatch", "VerifyProof", "VerifyTransaction", "GetChainStatus")
+]
+"""Methods that anybody may call and that cost requests to a provider who counts them."""
 
 
 @asynccontextmanager
@@ -48,16 +53,28 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
             clock=SystemClock(),
         )
         await stack.enter_async_context(aclosing(chain))
-        anchors = Anchors(database=database, clock=SystemClock(), queue=queue, chain_id=settings.chain_id)
+        clock = SystemClock()
+        anchors = Anchors(database=database, clock=clock, queue=queue, chain_id=settings.chain_id)
         servicer = AnchorServicer(
             anchors=anchors,
-            verification=Verification(anchors=anchors, chain=chain, confirmations=settings.confirmations),
+            verification=Verification(
+                anchors=anchors,
+                database=database,
+                clock=clock,
+                chain=chain,
+                confirmations=settings.confirmations,
+                keep_seconds=settings.verify_keep_seconds,
+            ),
             status=Status(database=database, chain=chain, confirmations=settings.confirmations),
         )
         server = Server(
             settings=settings,
             services={DESCRIPTOR: servicer},
-            interceptors=interceptors.standard(settings, authenticate=authenticate),
+            interceptors=[
+                *interceptors.standard(settings, authenticate=authenticate),
+                # After authentication, which costs nothing here: these methods are public.
+                AddressLimit(ASKS_THE_CHAIN, per_minute=settings.verify_per_minute),
+            ],
         )
         async with server:
             yield server

@@ -1,11 +1,12 @@
 """Protobuf to model and back."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.anchor.checks import BatchCheck, ChainStatus, Failure, ProofCheck, TransactionCheck
+from services.anchor.checks import BatchCheck, ChainStatus, Failure, ProofCheck, Step, TransactionCheck
 from services.anchor.model import Anchor, AnchorKind, AnchorState, Inclusion
 from services.anchor.operations.anchors import Page
 from services.common.caller import Caller, CallerKind
@@ -63,14 +64,22 @@ def anchor_page(page: Page) -> anchor_pb2.ListAnchorsResponse:
 
 def batch_check(check: BatchCheck) -> anchor_pb2.VerifyBatchResponse:
     """Return what the chain says about a batch."""
-    return anchor_pb2.VerifyBatchResponse(
+    seen = check.seen
+    answer = anchor_pb2.VerifyBatchResponse(
         valid=check.failure is None,
         failure=_failure(check.failure),
         anchor=anchor(check.anchor),
-        anchored_at=None if check.anchored_at is None else Timestamp(seconds=check.anchored_at),
-        confirmations=check.confirmations,
-        checked_block=check.checked_block,
+        steps=_steps(check.steps),
+        confirmations_required=check.required,
     )
+    if seen is not None:
+        answer.checked_block = seen.head.number
+        answer.checked_at.FromDatetime(seen.at)
+        answer.confirmations = seen.confirmations
+        answer.block_number = seen.receipt.block_number if seen.receipt else 0
+        if seen.anchored_at is not None:
+            answer.anchored_at.FromSeconds(seen.anchored_at)
+    return answer
 
 
 def proof_check(check: ProofCheck) -> anchor_pb2.VerifyProofResponse:
@@ -85,12 +94,19 @@ def proof_check(check: ProofCheck) -> anchor_pb2.VerifyProofResponse:
 
 def transaction_check(check: TransactionCheck) -> anchor_pb2.VerifyTransactionResponse:
     """Return what a transaction did."""
+    seen = check.seen
     return anchor_pb2.VerifyTransactionResponse(
         valid=check.failure is None,
         failure=_failure(check.failure),
         roots=[root.hex() for root in check.roots],
-        block_number=check.block_number,
-        confirmations=check.confirmations,
+        block_number=seen.receipt.block_number if seen.receipt else 0,
+        confirmations=seen.confirmations,
+        checked_block=seen.head.number,
+        steps=_steps(check.steps),
+        checked_at=_time(seen.at),
+        confirmations_required=check.required,
+        chain_id=check.chain_id,
+        contract=check.contract,
     )
 
 
@@ -121,6 +137,15 @@ def _inclusion(found: Inclusion) -> anchor_pb2.AnchorInclusion:
         block_number=found.block_number,
         cost_wei="" if found.cost_wei is None else str(found.cost_wei),
     )
+
+
+def _steps(steps: Iterable[Step]) -> list[anchor_pb2.VerificationStep]:
+    return [
+        anchor_pb2.VerificationStep(
+            subject=anchor_pb2.VerificationSubject.ValueType(step.subject.value), holds=step.holds, detail=step.detail
+        )
+        for step in steps
+    ]
 
 
 def _failure(failure: Failure | None) -> anchor_pb2.VerificationFailure.ValueType:

@@ -49,6 +49,11 @@ class RegistrySettings(ChainSettings):
 class Settings(ServerSettings, RegistrySettings):
     """What the server needs: it reads the chain and holds no key."""
 
+    verify_per_minute: int = Field(default=60, ge=0)
+    """Checks that one address (IPv4, or the /64 of an IPv6 one) may ask of this process in a minute; 0 is no limit."""
+    verify_keep_seconds: float = Field(default=2, ge=0, le=60)
+    """How long an answer of the chain serves those who ask the same; 0 asks the chain each time."""
+
 
 class SignerSettings(BaseSettings):
     """A process that signs: with a key in a file, or by asking another process that holds it."""

@@ -5,12 +5,11 @@ the secret no hash can be tried against a list of addresses.
 """
 
 import hmac
-import ipaddress
 from datetime import date
-from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 
+from services.common.addresses import network_of
 from services.scan.model import Device
 
 HASH_BYTES = 16
@@ -59,20 +58,3 @@ class Fingerprints:
             self._day = today
         # BLAKE2 has a key and a length of its own (RFC 7693), at a third of HMAC's time.
         return blake2b(text.encode("utf-8", "surrogatepass"), key=self._day_key, digest_size=HASH_BYTES).digest()
-
-
-@lru_cache(maxsize=10_000)
-def network_of(address: str) -> str:
-    """Return what stands for an address: an IPv4 address itself, the /64 of an IPv6 one; other text as it is.
-
-    One IPv6 customer has a whole /64 and changes addresses within it all day (RFC 8981).
-    """
-    try:
-        parsed = ipaddress.ip_address(address.strip().partition("%")[0])
-    except ValueError:
-        return address.strip()
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.IPv6Network((parsed, 64), strict=False))

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from services.anchor.chain_types import AnchoredEvent, Fees, SignedTransaction, TransactionReceipt
+from services.anchor.chain_types import AnchoredEvent, Fees, SignedTransaction, SizedRoot, TransactionReceipt
 from services.anchor.model import Attempt, TransactionState
 from services.anchor.tables import anchor_trees, transactions
 from services.common.database import Transaction
@@ -39,6 +39,17 @@ async def attempts_of(tx: Transaction, tree_id: UUID) -> Sequence[Attempt]:
         .order_by(transactions.c.signed_at.desc(), transactions.c.tx_hash)
     )
     return [_attempt(row) for row in await tx.connection.execute(query)]
+
+
+async def root_of(tx: Transaction, tx_hash: str) -> SizedRoot | None:
+    """Return the root, with its size, that a transaction of ours is to write; None for one that is in no book."""
+    query = (
+        select(anchor_trees.c.root, anchor_trees.c.size)
+        .select_from(transactions.join(anchor_trees, transactions.c.tree_id == anchor_trees.c.tree_id))
+        .where(transactions.c.tx_hash == tx_hash)
+    )
+    row = (await tx.connection.execute(query)).one_or_none()
+    return None if row is None else SizedRoot(row.root, row.size)
 
 
 async def mark_broadcast(tx: Transaction, tx_hash: str, *, now: datetime) -> None:

@@ -16,6 +16,7 @@ from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.common.addresses import network_of
 from services.common.clock import Clock
 from services.common.credentials import Credential, parse_credential
 from services.common.errors import RateLimited, Unavailable
@@ -25,7 +26,7 @@ from services.scan.batching import Batcher
 from services.scan.breaker import Breaker
 from services.scan.codes import unit_or_nobody, unknown
 from services.scan.facts import FactsCache
-from services.scan.fingerprint import Fingerprints, network_of
+from services.scan.fingerprint import Fingerprints
 from services.scan.history import recorded_histories
 from services.scan.hot_state import HotState, HotStateAway
 from services.scan.limits import Allowance, Limits, key_caller

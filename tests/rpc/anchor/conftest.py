@@ -48,6 +48,8 @@ def anchor_settings(
         chain_id=CHAIN_ID,
         contract_address=deployment.contract_address,
         confirmations=2,
+        verify_keep_seconds=0,
+        verify_per_minute=0,
     )
 
 

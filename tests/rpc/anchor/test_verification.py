@@ -88,6 +88,16 @@ async def test_a_confirmed_batch_is_valid_by_the_chains_own_word(
     assert check.anchor == confirmed
     assert check.anchored_at.seconds == await chain.anchored_at(bytes.fromhex(confirmed.inclusion.root))
     assert (check.confirmations, check.checked_block) == (2, confirmed.inclusion.block_number + 1)
+    assert (check.block_number, check.confirmations_required) == (confirmed.inclusion.block_number, 2)
+    assert [(step.subject, step.holds) for step in check.steps] == [
+        (anchor_pb2.VERIFICATION_SUBJECT_CONTRACT, True),
+        (anchor_pb2.VERIFICATION_SUBJECT_INCLUSION, True),
+        (anchor_pb2.VERIFICATION_SUBJECT_TRANSACTION, True),
+        (anchor_pb2.VERIFICATION_SUBJECT_EVENT, True),
+        (anchor_pb2.VERIFICATION_SUBJECT_ROOT, True),
+        (anchor_pb2.VERIFICATION_SUBJECT_DEPTH, True),
+    ]
+    assert check.HasField("checked_at")
 
 
 async def test_a_pending_batch_is_not_anchored_yet(anchor: Client, anybody: Client) -> None:
@@ -115,13 +125,7 @@ async def test_a_reorganised_batch_has_too_few_confirmations_and_then_no_root(
 async def test_a_database_that_names_a_foreign_transaction_is_caught(
     anybody: Client, confirmed: anchor_pb2.Anchor, deployment: Deployment, database_url: DatabaseUrl
 ) -> None:
-    await _execute(
-        database_url,
-        "UPDATE anchor.transactions SET tx_hash = $1 WHERE tx_hash = $2",
-        deployment.tx_hash,
-        confirmed.inclusion.tx_hash,
-    )
-    await _execute(database_url, "UPDATE anchor.anchor_trees SET tx_hash = $1", deployment.tx_hash)
+    await _rename_transaction(database_url, confirmed.inclusion.tx_hash, deployment.tx_hash)
     check = await verify(anybody, confirmed.batch_id)
     assert not check.valid
     assert check.failure == anchor_pb2.VERIFICATION_FAILURE_WRONG_CONTRACT
@@ -135,6 +139,28 @@ async def test_a_database_whose_root_was_changed_is_caught(
     check = await verify(anybody, confirmed.batch_id)
     assert not check.valid
     assert check.failure == anchor_pb2.VERIFICATION_FAILURE_PROOF_MISMATCH
+
+
+async def test_a_transaction_that_anchored_another_root_does_not_stand_in_for_the_batchs(
+    anybody: Client, confirmed: anchor_pb2.Anchor, chain: EvmChain, anvil: Anvil, database_url: DatabaseUrl
+) -> None:
+    other = await _anchored(chain, anvil, SizedRoot(b"\x33" * 32, 1))
+    await _rename_transaction(database_url, confirmed.inclusion.tx_hash, other)
+    check = await verify(anybody, confirmed.batch_id)
+    assert (check.valid, check.failure) == (False, anchor_pb2.VERIFICATION_FAILURE_WRONG_ROOT)
+    (event,) = [step for step in check.steps if step.subject == anchor_pb2.VERIFICATION_SUBJECT_EVENT]
+    assert not event.holds
+    assert "33" * 32 in event.detail
+
+
+async def test_a_transaction_that_the_chain_does_not_know_is_told_from_a_root_that_it_does_not_hold(
+    anybody: Client, confirmed: anchor_pb2.Anchor, database_url: DatabaseUrl
+) -> None:
+    await _rename_transaction(database_url, confirmed.inclusion.tx_hash, "0x" + "44" * 32)
+    check = await verify(anybody, confirmed.batch_id)
+    assert (check.valid, check.failure) == (False, anchor_pb2.VERIFICATION_FAILURE_UNKNOWN_TRANSACTION)
+    assert (check.confirmations, check.block_number) == (0, 0)
+    assert check.checked_block > 0
 
 
 async def test_a_batch_of_another_contract_is_not_of_this_one(
@@ -177,11 +203,8 @@ async def test_a_good_proof_of_a_batch_that_is_not_anchored_is_included_and_not_
     [
         (LEAVES[2], 3, inclusion_path(3, LEAVES)),
         (LEAVES[3], 2, inclusion_path(3, LEAVES)),
-        (LEAVES[3], 3, inclusion_path(3, LEAVES)[:-1]),
-        (LEAVES[3], 3, [*inclusion_path(3, LEAVES), ROOT]),
-        (LEAVES[3], 5, inclusion_path(3, LEAVES)),
-        (LEAVES[3], 2**62, inclusion_path(3, LEAVES)),
-        (ROOT, 0, []),
+        (LEAVES[4], 4, [ROOT]),
+        (LEAVES[3], 3, inclusion_path(3, LEAVES)[::-1]),
     ],
 )
 async def test_a_proof_that_leads_elsewhere_is_a_mismatch(
@@ -200,6 +223,30 @@ async def test_a_proof_that_leads_elsewhere_is_a_mismatch(
     assert check.failure == anchor_pb2.VERIFICATION_FAILURE_PROOF_MISMATCH
 
 
+@pytest.mark.parametrize(
+    ("index", "path", "field"),
+    [
+        (3, inclusion_path(3, LEAVES)[:-1], "inclusion_path"),
+        (3, [*inclusion_path(3, LEAVES), ROOT], "inclusion_path"),
+        (0, [], "inclusion_path"),
+        (5, inclusion_path(3, LEAVES), "leaf_index"),
+        (2**62, inclusion_path(3, LEAVES), "leaf_index"),
+    ],
+)
+async def test_a_proof_that_no_leaf_of_the_batch_can_have_is_malformed(
+    anchor: Client, anybody: Client, index: int, path: list[bytes], field: str
+) -> None:
+    submitted = await submit(anchor)
+    request = anchor_pb2.VerifyProofRequest(
+        batch_id=submitted.batch_id,
+        leaf_hash=LEAVES[3].hex(),
+        leaf_index=index,
+        inclusion_path=[node.hex() for node in path],
+    )
+    refused = await refusal(anybody.VerifyProof(request))
+    assert (refused.code, refused.reason, refused.fields) == ("INVALID_ARGUMENT", "MALFORMED_PROOF", [field])
+
+
 async def test_an_anchoring_transaction_shows_its_roots(anybody: Client, confirmed: anchor_pb2.Anchor) -> None:
     for tx_id in (confirmed.inclusion.tx_hash, "0x" + confirmed.inclusion.tx_hash[2:].upper()):
         check = await verify_transaction(anybody, tx_id)
@@ -208,13 +255,23 @@ async def test_an_anchoring_transaction_shows_its_roots(anybody: Client, confirm
         assert (check.block_number, check.confirmations) == (confirmed.inclusion.block_number, 2)
 
 
-async def test_a_transaction_that_is_not_deep_enough_is_not_valid_yet(anybody: Client, chain: EvmChain) -> None:
-    signed = await chain.sign_anchor([SizedRoot(ROOT, 5)], nonce=0, fees=await chain.suggest_fees())
-    await chain.broadcast(signed.raw)
-    await mined(chain, signed.tx_hash)
-    check = await verify_transaction(anybody, signed.tx_hash)
-    assert (check.valid, check.confirmations, list(check.roots)) == (False, 1, [ROOT.hex()])
+async def test_a_transaction_that_is_not_deep_enough_is_not_valid_yet(
+    anybody: Client, confirmed: anchor_pb2.Anchor, anvil: Anvil
+) -> None:
+    anvil.call("anvil_rollback", 1)
+    check = await verify_transaction(anybody, confirmed.inclusion.tx_hash)
+    assert (check.valid, check.confirmations, list(check.roots)) == (False, 1, [confirmed.inclusion.root])
     assert check.failure == anchor_pb2.VERIFICATION_FAILURE_TOO_FEW_CONFIRMATIONS
+    assert (check.checked_block, check.confirmations_required) == (confirmed.inclusion.block_number, 2)
+
+
+async def test_a_root_of_the_contract_that_is_none_of_ours_is_not_valid(
+    anybody: Client, chain: EvmChain, anvil: Anvil
+) -> None:
+    check = await verify_transaction(anybody, await _anchored(chain, anvil, SizedRoot(ROOT, 5)))
+    assert (check.valid, list(check.roots)) == (False, [ROOT.hex()])
+    assert check.failure == anchor_pb2.VERIFICATION_FAILURE_WRONG_ROOT
+    assert (check.chain_id, check.contract) == (CHAIN_ID, chain.contract_address)
 
 
 async def test_a_transaction_in_the_pool_is_not_anchored_yet(anybody: Client, chain: EvmChain, anvil: Anvil) -> None:
@@ -290,6 +347,20 @@ async def test_the_chains_status_names_what_operators_need(
     assert (status.head_block, status.head_time.seconds) == (head.number, head.timestamp)
     assert (status.confirmations_required, status.pending, status.submitted) == (2, 1, 0)
     assert (status.signer, status.balance_wei) == (WRITER.address, str(await chain.balance()))
+
+
+async def _anchored(chain: EvmChain, anvil: Anvil, root: SizedRoot) -> str:
+    """Anchor a root beside the worker, deep enough; return the transaction."""
+    signed = await chain.sign_anchor([root], nonce=await chain.mined_nonce(), fees=await chain.suggest_fees())
+    await chain.broadcast(signed.raw)
+    await mined(chain, signed.tx_hash)
+    mine(anvil)
+    return signed.tx_hash
+
+
+async def _rename_transaction(database_url: DatabaseUrl, stored: str, claimed: str) -> None:
+    await _execute(database_url, "UPDATE anchor.transactions SET tx_hash = $1 WHERE tx_hash = $2", claimed, stored)
+    await _execute(database_url, "UPDATE anchor.anchor_trees SET tx_hash = $1", claimed)
 
 
 async def _execute(database_url: DatabaseUrl, statement: str, *arguments: object) -> None:

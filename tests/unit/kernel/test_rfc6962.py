@@ -243,3 +243,23 @@ def test_trees_of_one_size_with_two_roots_are_a_contradiction() -> None:
 def test_a_larger_tree_is_no_prefix_of_a_smaller_one() -> None:
     with pytest.raises(InvalidProof, match="no prefix"):
         verify_consistency(old_size=3, new_size=2, old_root=bytes(32), new_root=bytes(32), path=[])
+
+
+@pytest.mark.parametrize("size", range(1, 70))
+def test_the_length_of_a_path_is_known_before_the_path(size: int) -> None:
+    leaves = leaves_of(size)
+    for index in range(size):
+        assert rfc6962.path_length(index, size) == len(rfc6962.inclusion_path(index, leaves))
+
+
+@pytest.mark.parametrize(
+    ("index", "size", "hashes"), [(0, 1, 0), (2, 3, 1), (0, 1 << 62, 62), ((1 << 62), (1 << 62) + 1, 1)]
+)
+def test_the_length_of_a_path_takes_no_tree_to_count(index: int, size: int, hashes: int) -> None:
+    assert rfc6962.path_length(index, size) == hashes
+
+
+@pytest.mark.parametrize(("index", "size"), [(0, 0), (3, 3), (-1, 3)])
+def test_a_leaf_outside_of_the_tree_has_no_path(index: int, size: int) -> None:
+    with pytest.raises(IndexError):
+        rfc6962.path_length(index, size)

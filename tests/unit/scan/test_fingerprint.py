@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from services.scan.fingerprint import Fingerprints, network_of
+from services.common.addresses import network_of
+from services.scan.fingerprint import Fingerprints
 from services.scan.model import Device
 
 MONDAY, TUESDAY = date(2026, 11, 23), date(2026, 11, 24)

@@ -7,9 +7,9 @@ from uuid import UUID
 
 import pytest
 
+from services.common.addresses import network_of
 from services.common.errors import InvalidArgument, MalformedCode
 from services.scan.codes import unit_or_nobody
-from services.scan.fingerprint import network_of
 from services.scan.language import Language, language_of
 from services.scan.networks import Networks
 from services.scan.page.report_form import CONTENT_TYPE, read_form

@@ -97,9 +97,13 @@ class _VerificationFailureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_V
     VERIFICATION_FAILURE_TRANSACTION_FAILED: _VerificationFailure.ValueType  # 4
     """The transaction was executed and failed."""
     VERIFICATION_FAILURE_WRONG_CONTRACT: _VerificationFailure.ValueType  # 5
-    """The transaction is not one of the contract's."""
+    """The transaction is not one of the contract's, or the anchor is on another chain or in another contract."""
     VERIFICATION_FAILURE_PROOF_MISMATCH: _VerificationFailure.ValueType  # 6
     """The proof does not lead to the stored root."""
+    VERIFICATION_FAILURE_UNKNOWN_TRANSACTION: _VerificationFailure.ValueType  # 7
+    """The contract holds the root, and the chain does not know the transaction that is said to have written it."""
+    VERIFICATION_FAILURE_WRONG_ROOT: _VerificationFailure.ValueType  # 8
+    """The transaction is the contract's, and its event does not carry the stored root with its size."""
 
 class VerificationFailure(_VerificationFailure, metaclass=_VerificationFailureEnumTypeWrapper):
     """Why a check did not pass."""
@@ -115,10 +119,54 @@ VERIFICATION_FAILURE_ROOT_NOT_ON_CHAIN: VerificationFailure.ValueType  # 3
 VERIFICATION_FAILURE_TRANSACTION_FAILED: VerificationFailure.ValueType  # 4
 """The transaction was executed and failed."""
 VERIFICATION_FAILURE_WRONG_CONTRACT: VerificationFailure.ValueType  # 5
-"""The transaction is not one of the contract's."""
+"""The transaction is not one of the contract's, or the anchor is on another chain or in another contract."""
 VERIFICATION_FAILURE_PROOF_MISMATCH: VerificationFailure.ValueType  # 6
 """The proof does not lead to the stored root."""
+VERIFICATION_FAILURE_UNKNOWN_TRANSACTION: VerificationFailure.ValueType  # 7
+"""The contract holds the root, and the chain does not know the transaction that is said to have written it."""
+VERIFICATION_FAILURE_WRONG_ROOT: VerificationFailure.ValueType  # 8
+"""The transaction is the contract's, and its event does not carry the stored root with its size."""
 Global___VerificationFailure: _TypeAlias = VerificationFailure  # noqa: Y015
+
+class _VerificationSubject:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _VerificationSubjectEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_VerificationSubject.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    VERIFICATION_SUBJECT_UNSPECIFIED: _VerificationSubject.ValueType  # 0
+    """Never sent."""
+    VERIFICATION_SUBJECT_INCLUSION: _VerificationSubject.ValueType  # 1
+    """The stored path leads from the batch's root to the anchor root."""
+    VERIFICATION_SUBJECT_CONTRACT: _VerificationSubject.ValueType  # 2
+    """The chain and the contract are those that this service anchors in."""
+    VERIFICATION_SUBJECT_TRANSACTION: _VerificationSubject.ValueType  # 3
+    """The transaction is in a block, and succeeded."""
+    VERIFICATION_SUBJECT_EVENT: _VerificationSubject.ValueType  # 4
+    """The contract's event in that transaction carries the stored root with its size."""
+    VERIFICATION_SUBJECT_ROOT: _VerificationSubject.ValueType  # 5
+    """The contract itself, asked now, holds the root."""
+    VERIFICATION_SUBJECT_DEPTH: _VerificationSubject.ValueType  # 6
+    """The block is deep enough."""
+
+class VerificationSubject(_VerificationSubject, metaclass=_VerificationSubjectEnumTypeWrapper):
+    """What a step of a check looked at."""
+
+VERIFICATION_SUBJECT_UNSPECIFIED: VerificationSubject.ValueType  # 0
+"""Never sent."""
+VERIFICATION_SUBJECT_INCLUSION: VerificationSubject.ValueType  # 1
+"""The stored path leads from the batch's root to the anchor root."""
+VERIFICATION_SUBJECT_CONTRACT: VerificationSubject.ValueType  # 2
+"""The chain and the contract are those that this service anchors in."""
+VERIFICATION_SUBJECT_TRANSACTION: VerificationSubject.ValueType  # 3
+"""The transaction is in a block, and succeeded."""
+VERIFICATION_SUBJECT_EVENT: VerificationSubject.ValueType  # 4
+"""The contract's event in that transaction carries the stored root with its size."""
+VERIFICATION_SUBJECT_ROOT: VerificationSubject.ValueType  # 5
+"""The contract itself, asked now, holds the root."""
+VERIFICATION_SUBJECT_DEPTH: VerificationSubject.ValueType  # 6
+"""The block is deep enough."""
+Global___VerificationSubject: _TypeAlias = VerificationSubject  # noqa: Y015
 
 @_typing.final
 class Anchor(_message.Message):
@@ -403,6 +451,36 @@ class RetryAnchorRequest(_message.Message):
 Global___RetryAnchorRequest: _TypeAlias = RetryAnchorRequest  # noqa: Y015
 
 @_typing.final
+class VerificationStep(_message.Message):
+    """One thing that was looked at."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    HOLDS_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    subject: Global___VerificationSubject.ValueType
+    """What."""
+    holds: _builtins.bool
+    """Whether it is as it should be."""
+    detail: _builtins.str
+    """What was seen, for people."""
+    def __init__(
+        self,
+        *,
+        subject: Global___VerificationSubject.ValueType = ...,
+        holds: _builtins.bool = ...,
+        detail: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "holds", b"holds", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerificationStep: _TypeAlias = VerificationStep  # noqa: Y015
+
+@_typing.final
 class VerifyBatchRequest(_message.Message):
     """Asks whether a batch is anchored."""
 
@@ -436,6 +514,10 @@ class VerifyBatchResponse(_message.Message):
     ANCHORED_AT_FIELD_NUMBER: _builtins.int
     CONFIRMATIONS_FIELD_NUMBER: _builtins.int
     CHECKED_BLOCK_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    CHECKED_AT_FIELD_NUMBER: _builtins.int
+    BLOCK_NUMBER_FIELD_NUMBER: _builtins.int
+    CONFIRMATIONS_REQUIRED_FIELD_NUMBER: _builtins.int
     valid: _builtins.bool
     """The root is on the chain, in our contract, deep enough."""
     failure: Global___VerificationFailure.ValueType
@@ -444,6 +526,10 @@ class VerifyBatchResponse(_message.Message):
     """Blocks on top of the transaction's, its own included; 0 when it is in none."""
     checked_block: _builtins.int
     """Number of the head block that was asked."""
+    block_number: _builtins.int
+    """Number of the transaction's block now; 0 when it is in none."""
+    confirmations_required: _builtins.int
+    """Blocks that make a transaction confirmed."""
     @_builtins.property
     def anchor(self) -> Global___Anchor:
         """The stored anchor."""
@@ -451,6 +537,14 @@ class VerifyBatchResponse(_message.Message):
     @_builtins.property
     def anchored_at(self) -> _timestamp_pb2.Timestamp:
         """When the contract recorded the anchor root (block time)."""
+
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___VerificationStep]:
+        """Everything that was looked at, in order. What comes after a step that fails offline was not looked at."""
+
+    @_builtins.property
+    def checked_at(self) -> _timestamp_pb2.Timestamp:
+        """When the chain was asked. An answer may be a few seconds old: it is kept for whoever asks the same."""
 
     def __init__(
         self,
@@ -461,10 +555,14 @@ class VerifyBatchResponse(_message.Message):
         anchored_at: _timestamp_pb2.Timestamp | None = ...,
         confirmations: _builtins.int = ...,
         checked_block: _builtins.int = ...,
+        steps: _abc.Iterable[Global___VerificationStep] | None = ...,
+        checked_at: _timestamp_pb2.Timestamp | None = ...,
+        block_number: _builtins.int = ...,
+        confirmations_required: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "anchored_at", b"anchored_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "anchored_at", b"anchored_at", "checked_at", b"checked_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "anchored_at", b"anchored_at", "checked_block", b"checked_block", "confirmations", b"confirmations", "failure", b"failure", "valid", b"valid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "anchored_at", b"anchored_at", "block_number", b"block_number", "checked_at", b"checked_at", "checked_block", b"checked_block", "confirmations", b"confirmations", "confirmations_required", b"confirmations_required", "failure", b"failure", "steps", b"steps", "valid", b"valid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -575,6 +673,12 @@ class VerifyTransactionResponse(_message.Message):
     ROOTS_FIELD_NUMBER: _builtins.int
     BLOCK_NUMBER_FIELD_NUMBER: _builtins.int
     CONFIRMATIONS_FIELD_NUMBER: _builtins.int
+    CHECKED_BLOCK_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    CHECKED_AT_FIELD_NUMBER: _builtins.int
+    CONFIRMATIONS_REQUIRED_FIELD_NUMBER: _builtins.int
+    CHAIN_ID_FIELD_NUMBER: _builtins.int
+    CONTRACT_FIELD_NUMBER: _builtins.int
     valid: _builtins.bool
     """It succeeded, in our contract, and is deep enough."""
     failure: Global___VerificationFailure.ValueType
@@ -583,9 +687,25 @@ class VerifyTransactionResponse(_message.Message):
     """Number of its block."""
     confirmations: _builtins.int
     """Blocks on top of it, its own included."""
+    checked_block: _builtins.int
+    """Number of the head block that was asked."""
+    confirmations_required: _builtins.int
+    """Blocks that make a transaction confirmed."""
+    chain_id: _builtins.int
+    """EIP-155 id of the chain that was asked."""
+    contract: _builtins.str
+    """Address of the registry contract that its events were held against."""
     @_builtins.property
     def roots(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The anchor roots that its events carry, 64 hex digits each."""
+
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___VerificationStep]:
+        """Everything that was looked at, in order."""
+
+    @_builtins.property
+    def checked_at(self) -> _timestamp_pb2.Timestamp:
+        """When the chain was asked. An answer may be a few seconds old: it is kept for whoever asks the same."""
 
     def __init__(
         self,
@@ -595,10 +715,16 @@ class VerifyTransactionResponse(_message.Message):
         roots: _abc.Iterable[_builtins.str] | None = ...,
         block_number: _builtins.int = ...,
         confirmations: _builtins.int = ...,
+        checked_block: _builtins.int = ...,
+        steps: _abc.Iterable[Global___VerificationStep] | None = ...,
+        checked_at: _timestamp_pb2.Timestamp | None = ...,
+        confirmations_required: _builtins.int = ...,
+        chain_id: _builtins.int = ...,
+        contract: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["checked_at", b"checked_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_number", b"block_number", "confirmations", b"confirmations", "failure", b"failure", "roots", b"roots", "valid", b"valid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_number", b"block_number", "chain_id", b"chain_id", "checked_at", b"checked_at", "checked_block", b"checked_block", "confirmations", b"confirmations", "confirmations_required", b"confirmations_required", "contract", b"contract", "failure", b"failure", "roots", b"roots", "steps", b"steps", "valid", b"valid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

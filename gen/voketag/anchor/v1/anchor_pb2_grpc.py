@@ -111,7 +111,9 @@ class AnchorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def VerifyBatch(self, request, context):
-        """Asks the chain, not only the database, whether the batch's root is anchored.
+        """Asks the chain, not only the database, whether the batch's root is anchored. UNAVAILABLE (CHAIN_UNAVAILABLE) when
+        no node answers: then nothing is known. This and the other checks are limited for each address:
+        RESOURCE_EXHAUSTED (RATE_LIMITED) with RetryInfo.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -119,15 +121,16 @@ class AnchorServiceServicer:
 
     def VerifyProof(self, request, context):
         """Checks a unit's inclusion proof against the stored root of the batch, and that root against the chain. The
-        caller names the batch, never the root to compare with.
+        caller names the batch, never the root to compare with. INVALID_ARGUMENT (MALFORMED_PROOF) for an index that the
+        batch has not, or a path that is not as long as the one to that index.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def VerifyTransaction(self, request, context):
-        """Says what a transaction of ours anchored: bound to the contract and its event. NOT_FOUND
-        (TRANSACTION_NOT_FOUND) when the chain does not know it.
+        """Says what a transaction of ours anchored: bound to the contract, its event, and the root that is stored for that
+        transaction. NOT_FOUND (TRANSACTION_NOT_FOUND) when the chain does not know it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

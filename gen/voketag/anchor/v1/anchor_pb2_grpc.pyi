@@ -44,14 +44,18 @@ class AnchorServiceStub:
     RetryAnchor: _grpc.UnaryUnaryMultiCallable[_anchor_pb2.RetryAnchorRequest, _anchor_pb2.Anchor]
     """Puts a FAILED anchor back in line. FAILED_PRECONDITION (ANCHOR_STATE) in any other state."""
     VerifyBatch: _grpc.UnaryUnaryMultiCallable[_anchor_pb2.VerifyBatchRequest, _anchor_pb2.VerifyBatchResponse]
-    """Asks the chain, not only the database, whether the batch's root is anchored."""
+    """Asks the chain, not only the database, whether the batch's root is anchored. UNAVAILABLE (CHAIN_UNAVAILABLE) when
+    no node answers: then nothing is known. This and the other checks are limited for each address:
+    RESOURCE_EXHAUSTED (RATE_LIMITED) with RetryInfo.
+    """
     VerifyProof: _grpc.UnaryUnaryMultiCallable[_anchor_pb2.VerifyProofRequest, _anchor_pb2.VerifyProofResponse]
     """Checks a unit's inclusion proof against the stored root of the batch, and that root against the chain. The
-    caller names the batch, never the root to compare with.
+    caller names the batch, never the root to compare with. INVALID_ARGUMENT (MALFORMED_PROOF) for an index that the
+    batch has not, or a path that is not as long as the one to that index.
     """
     VerifyTransaction: _grpc.UnaryUnaryMultiCallable[_anchor_pb2.VerifyTransactionRequest, _anchor_pb2.VerifyTransactionResponse]
-    """Says what a transaction of ours anchored: bound to the contract and its event. NOT_FOUND
-    (TRANSACTION_NOT_FOUND) when the chain does not know it.
+    """Says what a transaction of ours anchored: bound to the contract, its event, and the root that is stored for that
+    transaction. NOT_FOUND (TRANSACTION_NOT_FOUND) when the chain does not know it.
     """
     GetChainStatus: _grpc.UnaryUnaryMultiCallable[_anchor_pb2.GetChainStatusRequest, _anchor_pb2.ChainStatus]
     """Returns how the chain and this service's work on it stand."""
@@ -72,14 +76,18 @@ class AnchorServiceAsyncStub(AnchorServiceStub):
     RetryAnchor: _aio.UnaryUnaryMultiCallable[_anchor_pb2.RetryAnchorRequest, _anchor_pb2.Anchor]  # type: ignore[assignment]
     """Puts a FAILED anchor back in line. FAILED_PRECONDITION (ANCHOR_STATE) in any other state."""
     VerifyBatch: _aio.UnaryUnaryMultiCallable[_anchor_pb2.VerifyBatchRequest, _anchor_pb2.VerifyBatchResponse]  # type: ignore[assignment]
-    """Asks the chain, not only the database, whether the batch's root is anchored."""
+    """Asks the chain, not only the database, whether the batch's root is anchored. UNAVAILABLE (CHAIN_UNAVAILABLE) when
+    no node answers: then nothing is known. This and the other checks are limited for each address:
+    RESOURCE_EXHAUSTED (RATE_LIMITED) with RetryInfo.
+    """
     VerifyProof: _aio.UnaryUnaryMultiCallable[_anchor_pb2.VerifyProofRequest, _anchor_pb2.VerifyProofResponse]  # type: ignore[assignment]
     """Checks a unit's inclusion proof against the stored root of the batch, and that root against the chain. The
-    caller names the batch, never the root to compare with.
+    caller names the batch, never the root to compare with. INVALID_ARGUMENT (MALFORMED_PROOF) for an index that the
+    batch has not, or a path that is not as long as the one to that index.
     """
     VerifyTransaction: _aio.UnaryUnaryMultiCallable[_anchor_pb2.VerifyTransactionRequest, _anchor_pb2.VerifyTransactionResponse]  # type: ignore[assignment]
-    """Says what a transaction of ours anchored: bound to the contract and its event. NOT_FOUND
-    (TRANSACTION_NOT_FOUND) when the chain does not know it.
+    """Says what a transaction of ours anchored: bound to the contract, its event, and the root that is stored for that
+    transaction. NOT_FOUND (TRANSACTION_NOT_FOUND) when the chain does not know it.
     """
     GetChainStatus: _aio.UnaryUnaryMultiCallable[_anchor_pb2.GetChainStatusRequest, _anchor_pb2.ChainStatus]  # type: ignore[assignment]
     """Returns how the chain and this service's work on it stand."""
@@ -127,7 +135,10 @@ class AnchorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _anchor_pb2.VerifyBatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_anchor_pb2.VerifyBatchResponse, _abc.Awaitable[_anchor_pb2.VerifyBatchResponse]]:
-        """Asks the chain, not only the database, whether the batch's root is anchored."""
+        """Asks the chain, not only the database, whether the batch's root is anchored. UNAVAILABLE (CHAIN_UNAVAILABLE) when
+        no node answers: then nothing is known. This and the other checks are limited for each address:
+        RESOURCE_EXHAUSTED (RATE_LIMITED) with RetryInfo.
+        """
 
     @_abc_1.abstractmethod
     def VerifyProof(
@@ -136,7 +147,8 @@ class AnchorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_anchor_pb2.VerifyProofResponse, _abc.Awaitable[_anchor_pb2.VerifyProofResponse]]:
         """Checks a unit's inclusion proof against the stored root of the batch, and that root against the chain. The
-        caller names the batch, never the root to compare with.
+        caller names the batch, never the root to compare with. INVALID_ARGUMENT (MALFORMED_PROOF) for an index that the
+        batch has not, or a path that is not as long as the one to that index.
         """
 
     @_abc_1.abstractmethod
@@ -145,8 +157,8 @@ class AnchorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _anchor_pb2.VerifyTransactionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_anchor_pb2.VerifyTransactionResponse, _abc.Awaitable[_anchor_pb2.VerifyTransactionResponse]]:
-        """Says what a transaction of ours anchored: bound to the contract and its event. NOT_FOUND
-        (TRANSACTION_NOT_FOUND) when the chain does not know it.
+        """Says what a transaction of ours anchored: bound to the contract, its event, and the root that is stored for that
+        transaction. NOT_FOUND (TRANSACTION_NOT_FOUND) when the chain does not know it.
         """
 
     @_abc_1.abstractmethod

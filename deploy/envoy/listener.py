@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from deploy.envoy import local_replies, routes
+from deploy.envoy import limits, local_replies, pages, routes
 from deploy.envoy.clusters import address
 from deploy.envoy.settings import EnvoySettings
 
@@ -74,10 +74,11 @@ def _connection_manager(settings: EnvoySettings) -> dict[str, Any]:
         "local_reply_config": local_replies.configuration(),
         "route_config": routes.configuration(settings, page_filter=_transcoder(settings, any_query=True)),
         "http_filters": [
+            _filter("lua", pages.FILTER),  # answers pass in the other direction: this one sees what leaves
             _filter("header_mutation", _DROPPED),
             _filter("local_ratelimit", _rate_limit(settings)),
             # Routes of streams turn this one off: they must flow, and the servers have a limit of their own.
-            _filter("buffer", {"@type": routes.BUFFER, "max_request_bytes": settings.max_message_bytes}),
+            _filter("buffer", limits.whole(settings.max_request_bytes)),
             _filter("grpc_web", {"@type": f"{_API}.filters.http.grpc_web.v3.GrpcWeb"}),
             _filter("grpc_json_transcoder", _transcoder(settings, any_query=False)),
             _filter("router", {"@type": f"{_API}.filters.http.router.v3.Router", "suppress_envoy_headers": True}),

@@ -13,6 +13,8 @@ from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
+from deploy.envoy import pages
+
 _DOMAIN = "voketag"
 
 
@@ -58,7 +60,7 @@ _REPLIES = (
 def configuration() -> dict[str, Any]:
     """Return Envoy's local_reply_config."""
     return {
-        "mappers": [mapper for reply in _REPLIES for mapper in (_grpc(reply), _json(reply))],
+        "mappers": [pages.head_reply(), *(mapper for reply in _REPLIES for mapper in (_grpc(reply), _json(reply)))],
         "body_format": _json_format(Reply(500, code_pb2.INTERNAL, "INTERNAL", "internal error")),
     }
 

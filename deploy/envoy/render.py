@@ -3,7 +3,8 @@
 It is Python rather than text with holes, so that the routes follow from the contracts (a new service or stream needs
 no edit here) and a list of endpoints can have any length. `python -m deploy.envoy.render --check` has Envoy validate
 what comes out; without `--check` it is printed. The parts: `listener.py` what a request passes, `routes.py` where it
-goes, `local_replies.py` what Envoy says itself, `clusters.py` the processes behind.
+goes, `limits.py` how much there may be, `pages.py` what the consumer page needs, `local_replies.py` what Envoy says
+itself, `clusters.py` the processes behind.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from deploy.envoy import clusters, listener
+from deploy.envoy import clusters, limits, listener
 from deploy.envoy.settings import ROOMS, EnvoySettings
 
 EXAMPLE = EnvoySettings(
@@ -32,23 +33,8 @@ def bootstrap(settings: EnvoySettings) -> dict[str, Any]:
             "listeners": [listener.public(settings)],
             "clusters": [clusters.room(name, settings.endpoints[name]) for name in ROOMS],
         },
-        "overload_manager": _OVERLOAD,
+        "overload_manager": limits.overload(settings),
     }
-
-
-# An edge that takes any number of connections runs out of file descriptors before it says no.
-_OVERLOAD = {
-    "resource_monitors": [
-        {
-            "name": "envoy.resource_monitors.global_downstream_max_connections",
-            "typed_config": {
-                "@type": "type.googleapis.com/"
-                "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
-                "max_active_downstream_connections": 10_000,
-            },
-        }
-    ]
-}
 
 
 def render(settings: EnvoySettings) -> str:

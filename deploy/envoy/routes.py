@@ -5,10 +5,9 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2
 
+from deploy.envoy import limits, pages
 from deploy.envoy.settings import EnvoySettings
 
-BUFFER = "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer"
-_UNBUFFERED = {"envoy.filters.http.buffer": {"@type": f"{BUFFER}PerRoute", "disabled": True}}
 _STREAM_IDLE = "600s"
 _RETRY = {
     # Only where the service has not begun to work: a write that may have happened is never sent twice.
@@ -86,19 +85,23 @@ def _routes(settings: EnvoySettings, page_filter: dict[str, Any]) -> Iterator[di
             if method.client_streaming or method.server_streaming:
                 yield _stream(path, room)
             else:
-                yield _unary(path, room, timeout_seconds=settings.timeouts_seconds[room])
+                filters = limits.of_method(settings, room, method.name) | pages.of_method(method.name)
+                yield _unary(path, room, timeout_seconds=settings.timeouts_seconds[room]) | _configured(filters)
     yield _unary("/grpc.health.v1.Health/Check", "scan", timeout_seconds=settings.timeouts_seconds["scan"])
     # It would never end by itself, and open streams count against what the cluster takes.
     yield _unary("/grpc.health.v1.Health/Watch", "scan", timeout_seconds=60)
     if settings.reflection:
         for version in ("v1", "v1alpha"):
             yield _stream(f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo", "admin")
-    # Matched before the transcoder, for its settings only; what it makes of the request is matched again above.
-    yield {
-        "match": {"prefix": "/r/"},
-        "route": {"cluster": "scan"},
-        "typed_per_filter_config": {"envoy.filters.http.grpc_json_transcoder": page_filter},
-    }
+    # Matched before the transcoder, for their settings only; what it makes of the request is matched again above.
+    yield pages.head_route()
+    filters = {"envoy.filters.http.grpc_json_transcoder": page_filter} | limits.of_page()
+    yield {"match": {"prefix": "/r/"}, "route": {"cluster": "scan"}} | _configured(filters)
+    yield from limits.rest_routes(settings)
+
+
+def _configured(filters: dict[str, Any]) -> dict[str, Any]:
+    return {"typed_per_filter_config": filters}
 
 
 def _refused_unless(header: str, form: str, words: str) -> dict[str, Any]:
@@ -126,5 +129,5 @@ def _stream(path: str, cluster: str) -> dict[str, Any]:
         "name": path,
         "match": {"path": path},
         "route": {"cluster": cluster, "timeout": "0s", "idle_timeout": _STREAM_IDLE, "retry_policy": _RETRY},
-        "typed_per_filter_config": _UNBUFFERED,
+        "typed_per_filter_config": limits.UNLIMITED,
     }

@@ -33,8 +33,12 @@ class EnvoySettings:
     """Let gRPC reflection through, answered by Admin for all four services."""
     requests_per_second: int = 20_000
     """The whole edge's ceiling."""
+    max_request_bytes: int = 1024 * 1024
+    """Largest request of a unary call, which is held in memory until it is whole. Scans have less, imports more."""
     max_message_bytes: int = 11 * 1024 * 1024
-    """Largest REST body, either way: a CSV of 10 MiB and room for its envelope."""
+    """Largest import, and largest answer over REST: a CSV of 10 MiB and room for its envelope."""
+    max_heap_bytes: int = 1024 * 1024 * 1024
+    """Memory that the edge may take: near it it refuses requests (503) rather than be ended by the system."""
     tls_certificate: Path | None = None
     """PEM chain of the public listener; None listens in plain text, for a load balancer that ends TLS."""
     tls_key: Path | None = None

@@ -1,9 +1,11 @@
 """Protobuf to model and back."""
 
+import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
+from http import HTTPStatus
 from typing import TypedDict
 from uuid import UUID
 
@@ -15,6 +17,7 @@ from services.scan import messages
 from services.scan.language import Language, language_of
 from services.scan.model import BatchFacts, Device, Notice, ProductFacts, Scan, TakenReport, UnitProof
 from services.scan.operations.ledger import Consistency, LogFile
+from services.scan.operations.pages import Page
 from services.scan.page import advice_of
 from services.scan.watched_files import PartHealth
 from voketag.anchor.v1 import anchor_pb2
@@ -118,9 +121,13 @@ def jwks(text: str) -> httpbody_pb2.HttpBody:
     return httpbody_pb2.HttpBody(content_type="application/jwk-set+json", data=text.encode())
 
 
-def page(html: str) -> httpbody_pb2.HttpBody:
-    """Return a page as a body."""
-    return httpbody_pb2.HttpBody(content_type="text/html; charset=utf-8", data=html.encode())
+def page(shown: Page, call: Call) -> httpbody_pb2.HttpBody:
+    """Return a page as a body; the edge takes its HTTP status from a header (deploy/envoy/pages.py)."""
+    if shown.status != HTTPStatus.OK:
+        call.answer_metadata["x-page-status"] = str(int(shown.status))
+        if shown.retry_after_seconds:
+            call.answer_metadata.setdefault("retry-after", str(math.ceil(shown.retry_after_seconds)))
+    return httpbody_pb2.HttpBody(content_type="text/html; charset=utf-8", data=shown.html.encode())
 
 
 def log_file(file: LogFile, call: Call) -> httpbody_pb2.HttpBody:

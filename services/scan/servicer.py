@@ -48,8 +48,8 @@ class ScanServicer:
 
     async def open_scan_page(self, request: scan_pb2.OpenScanPageRequest, call: Call) -> httpbody_pb2.HttpBody:
         """Show the page of a code."""
-        html = await self._pages.open(request.code, convert.device(call), convert.language(call), call.answer_metadata)
-        return convert.page(html)
+        page = await self._pages.open(request.code, convert.device(call), convert.language(call), call.answer_metadata)
+        return convert.page(page, call)
 
     async def report_fraud(self, request: scan_pb2.ReportFraudRequest, call: Call) -> scan_pb2.ReportFraudResponse:
         """Take a report about an item."""
@@ -58,10 +58,10 @@ class ScanServicer:
 
     async def submit_report_form(self, request: scan_pb2.SubmitReportFormRequest, call: Call) -> httpbody_pb2.HttpBody:
         """Take a report from the page's form."""
-        html = await self._pages.report(
+        page = await self._pages.report(
             request.code, request.form.content_type, request.form.data, convert.device(call), convert.language(call)
         )
-        return convert.page(html)
+        return convert.page(page, call)
 
     async def get_receipt(self, request: scan_pb2.GetReceiptRequest, _call: Call) -> httpbody_pb2.HttpBody:
         """Return the receipt of a code."""

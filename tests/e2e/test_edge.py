@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from deploy.local.stack import LocalStack
-from tests.e2e.conftest import MakeStack
+from tests.e2e.conftest import Issued, MakeStack
 from tests.e2e.edge import UNKNOWN_CODE, Rest, refusal_of
 from voketag.admin.v1 import admin_pb2, admin_pb2_grpc
 from voketag.factory.v1 import factory_pb2, factory_pb2_grpc
@@ -55,6 +55,45 @@ def test_what_the_edge_refuses_has_the_contracts_form(
     assert (answer.status, answer.body["code"], answer.reason) == expected
     assert answer.body["message"]
     assert answer.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/v1/scan", {"code": "A" * 15_000}, 400),
+        ("/v1/scan", {"code": "A" * 17_000}, 413),
+        ("/v1/report", {"code": UNKNOWN_CODE, "reason": "other", "details": "\U0001f6d1" * 2_000}, 404),
+        ("/v1/report", {"code": UNKNOWN_CODE, "reason": "other", "details": "A" * 66_000}, 413),
+        (f"/r/{UNKNOWN_CODE}/report", {"form": "A" * 66_000}, 413),
+        ("/v1/products", {"description": "A" * 1_000_000}, 401),
+        ("/v1/products", {"description": "A" * 1_100_000}, 413),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_strangers_cannot_make_the_edge_hold_much(rest: Rest, path: str, body: dict[str, str], status: int) -> None:
+    answer = rest("POST", path, body)
+    assert (answer.status, answer.reason == "REQUEST_TOO_LARGE") == (status, status == 413)
+
+
+def test_over_grpc_the_limits_are_the_same(channel: grpc.Channel) -> None:
+    stub = scan_pb2_grpc.ScanServiceStub(channel)
+    with pytest.raises(grpc.RpcError) as refused:
+        stub.Scan(scan_pb2.ScanRequest(code="A" * 17_000), timeout=10)
+    assert refusal_of(refused.value).reason == "REQUEST_TOO_LARGE"
+    with pytest.raises(grpc.RpcError) as refused:
+        stub.Scan(scan_pb2.ScanRequest(code="A" * 15_000), timeout=10)
+    assert refusal_of(refused.value).reason == "MALFORMED_CODE"
+
+
+def test_head_of_a_page_finds_one_and_is_no_scan(rest: Rest, issued: Issued) -> None:
+    code = issued.units[3].code
+    before = rest("GET", f"/v1/scan/{code}").body["history"]["total_scans"]
+    for each in (code, UNKNOWN_CODE):
+        answer = rest("HEAD", f"/r/{each}?utm_source=chat")
+        assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        assert not answer.body
+    after = rest("GET", f"/v1/scan/{code}").body["history"]["total_scans"]
+    assert int(after) == int(before) + 1
 
 
 def test_headers_beyond_the_limit_are_refused(rest: Rest) -> None:

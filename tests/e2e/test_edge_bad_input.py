@@ -201,10 +201,22 @@ def test_unknown_fields_of_a_body_are_ignored(rest: Rest) -> None:
     assert rest("POST", "/v1/scan", {"code": UNKNOWN_CODE, "surprise": 1}).refusal.reason == "UNKNOWN_CODE"
 
 
-@pytest.mark.parametrize("path", ["/r/x", f"/r/{UNKNOWN_CODE}", "/r/a%2Fb", f"/r/{'A' * 14_000}?utm_source=chat"])
-def test_the_page_of_a_code_that_is_not_ours_is_a_page_that_gives_nothing_away(rest: Rest, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/r/x", 400),
+        (f"/r/{UNKNOWN_CODE}", 404),
+        ("/r/a%2Fb", 400),
+        (f"/r/{'A' * 14_000}?utm_source=chat", 400),
+    ],
+    ids=shown,
+)
+def test_the_page_of_a_code_that_is_not_ours_is_a_page_that_gives_nothing_away(
+    rest: Rest, path: str, status: int
+) -> None:
     page = rest("GET", path, **{"accept-language": "en"})
-    assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert (page.status, page.headers["content-type"]) == (status, "text/html; charset=utf-8")
+    assert "x-page-status" not in page.headers
     assert "<html" in page.body
     assert "Traceback" not in page.body
 

@@ -1,11 +1,12 @@
 """The consumer page: a scan, or a report, whose every outcome is a page.
 
-The HTTP status stays 200 whatever a page says: people read the page, and a browser or a phone's scanner that shows its
-own error instead of ours helps nobody. Programs ask `Scan`, whose status tells; metrics count what pages refused.
+A page is always a page, and its HTTP status says what programs want to know: monitors, crawlers and link previews take
+whatever comes with 200 for a good answer.
 """
 
 from collections.abc import MutableMapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from http import HTTPStatus
 
 from services.common.errors import InvalidArgument, MalformedCode, RateLimited, ScanNotFound, UnknownCode, VokeTagError
 from services.common.logs import get_logger
@@ -13,7 +14,7 @@ from services.scan.language import Language, offered
 from services.scan.model import Device
 from services.scan.operations.reports import Reports
 from services.scan.operations.scans import Scans
-from services.scan.page import PageState, read_form, render_message, render_scan
+from services.scan.page import HTTP_STATUS, PageState, read_form, render_message, render_scan
 
 _log = get_logger(__name__)
 
@@ -27,6 +28,15 @@ _STATES: tuple[tuple[type[VokeTagError], PageState], ...] = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page: its HTML, its HTTP status, and in how many seconds to come back, 0 where waiting does not help."""
+
+    html: str
+    status: int = HTTPStatus.OK
+    retry_after_seconds: float = 0
+
+
 class Pages:
     """Opens pages."""
 
@@ -34,15 +44,15 @@ class Pages:
         self._scans = scans
         self._reports = reports
 
-    async def open(self, code: str, device: Device, language: Language, told: MutableMapping[str, str]) -> str:
+    async def open(self, code: str, device: Device, language: Language, told: MutableMapping[str, str]) -> Page:
         """Return the page for a code: a person holding an item gets a page, never an error text."""
         try:
             scan = await self._scans.scan(code, device, told)
-            return render_scan(scan, code, offered(language, scan.facts.policy.languages))
+            return Page(render_scan(scan, code, offered(language, scan.facts.policy.languages)))
         except VokeTagError as error:
             return _problem(error, language)
 
-    async def report(self, code: str, content_type: str, body: bytes, device: Device, language: Language) -> str:
+    async def report(self, code: str, content_type: str, body: bytes, device: Device, language: Language) -> Page:
         """Take the report in a form and return the page that thanks for it, or says why it was not taken."""
         try:
             form = read_form(content_type, body)
@@ -56,12 +66,11 @@ class Pages:
             )
         except VokeTagError as error:
             return _problem(error, language)
-        return render_message(PageState.REPORTED, language)
+        return Page(render_message(PageState.REPORTED, language))
 
 
-def _problem(error: VokeTagError, language: Language) -> str:
-    for kind, state in _STATES:
-        if isinstance(error, kind):
-            return render_message(state, language)
-    _log.warning("a page without a verdict", reason=error.reason)
-    return render_message(PageState.DOWN, language)
+def _problem(error: VokeTagError, language: Language) -> Page:
+    state = next((state for kind, state in _STATES if isinstance(error, kind)), PageState.DOWN)
+    if state is PageState.DOWN:
+        _log.warning("a page without a verdict", reason=error.reason)
+    return Page(render_message(state, language), HTTP_STATUS[state], error.retry_after_seconds or 0)

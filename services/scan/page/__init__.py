@@ -8,6 +8,6 @@ application (a person in a shop with one bar of signal gets an answer from the f
 
 from services.scan.page.render import advice_of, render_message, render_scan
 from services.scan.page.report_form import read_form
-from services.scan.page.states import PageState
+from services.scan.page.states import HTTP_STATUS, PageState
 
-__all__ = ["PageState", "advice_of", "read_form", "render_message", "render_scan"]
+__all__ = ["HTTP_STATUS", "PageState", "advice_of", "read_form", "render_message", "render_scan"]

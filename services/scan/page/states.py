@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from http import HTTPStatus
 
 from services.scan.model import Verdict
 
@@ -33,6 +34,15 @@ class Look:
 
 
 OF_VERDICT = {verdict: PageState[verdict.name] for verdict in Verdict}
+
+HTTP_STATUS = {
+    PageState.UNKNOWN: HTTPStatus.NOT_FOUND,
+    PageState.MALFORMED: HTTPStatus.BAD_REQUEST,
+    PageState.RATE_LIMITED: HTTPStatus.TOO_MANY_REQUESTS,
+    PageState.DOWN: HTTPStatus.SERVICE_UNAVAILABLE,
+    PageState.REPORT_INCOMPLETE: HTTPStatus.BAD_REQUEST,
+}
+"""The status of a page that is not OK. A verdict is an answer, whichever it is."""
 
 _EXCLAMATION = "M12 6.5v7M12 17.2v.3"
 LOOKS = {

@@ -49,6 +49,15 @@ class Consumer:
         assert body.content_type == "text/html; charset=utf-8"
         return body.data.decode()
 
+    async def page_metadata(self, code: str) -> dict[str, str]:
+        """Open the page of a code, and return what goes with it."""
+        async with grpc.aio.insecure_channel(self.server) as channel:
+            call = scan_pb2_grpc.ScanServiceStub(channel).OpenScanPage(
+                scan_pb2.OpenScanPageRequest(code=code), metadata=(("x-client-address", self.address),), timeout=10
+            )
+            await call
+            return {key: value for key, value in await call.trailing_metadata() if isinstance(value, str)}
+
     async def receipt(self, code: str) -> Any:
         """Ask for the receipt of a code."""
         return await self._call("GetReceipt", scan_pb2.GetReceiptRequest(code=code))

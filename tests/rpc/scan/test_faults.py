@@ -80,6 +80,8 @@ async def test_without_the_database_there_is_no_verdict_and_it_comes_back(
         assert (await consumer.health()).status == "ok"
         page = await consumer.page(code)
         assert "We cannot check right now" in page
+        told = await consumer.page_metadata(code)
+        assert (told["x-page-status"], told["retry-after"]) == ("503", "1")
     finally:
         postgres.start()
     await _ready_within(5, consumer)

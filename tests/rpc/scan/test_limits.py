@@ -34,6 +34,9 @@ async def test_a_caller_is_told_what_is_left_and_then_when_to_come_back(consumer
     assert answer.retry_after_seconds
     assert len(await registry.sql("SELECT 1 FROM scan.scan_events")) == 5, "a limited scan is none"
     assert "Too many checks from here" in await consumer.page(code)
+    told_by_page = await consumer.page_metadata(code)
+    assert told_by_page["x-page-status"] == "429"
+    assert 0 < int(told_by_page["retry-after"]) <= 12
     assert (await consumer.using(address="203.0.113.9").scan(code)).history.total_scans <= 7
 
 

@@ -65,6 +65,12 @@ async def test_an_unknown_code_is_a_page_too(consumer: Consumer, registry: Regis
     assert "<h1>We do not know this code</h1>" in await consumer.page(registry.never_issued())
 
 
+async def test_a_page_names_its_http_status(consumer: Consumer, registry: Registry) -> None:
+    codes = {"404": registry.never_issued(), "400": "no-code", "200": (await registry.issue()).codes[0]}
+    told = {status: (await consumer.page_metadata(code)).get("x-page-status", "200") for status, code in codes.items()}
+    assert told == {"404": "404", "400": "400", "200": "200"}
+
+
 @pytest.mark.parametrize(
     ("language", "tag", "words"),
     [

@@ -121,7 +121,9 @@ class ScanServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def OpenScanPage(self, request, context):
-        """The page that a printed code opens. It is a scan, and always a page: errors are pages, too.
+        """The page that a printed code opens. It is a scan, and always a page: errors are pages, too, with their HTTP status
+        (404 for a code that is not ours, 400 for none, 429, 503). Over gRPC the status is OK, and the trailer `x-page-status`
+        has the other one. HEAD says that there is a page, whatever the code, and is no scan.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

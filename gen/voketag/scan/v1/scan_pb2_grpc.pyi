@@ -44,7 +44,10 @@ class ScanServiceStub:
     (seconds) say how the caller stands, `retry-after` when to come back. A key that does not hold counts as none.
     """
     OpenScanPage: _grpc.UnaryUnaryMultiCallable[_scan_pb2.OpenScanPageRequest, _httpbody_pb2.HttpBody]
-    """The page that a printed code opens. It is a scan, and always a page: errors are pages, too."""
+    """The page that a printed code opens. It is a scan, and always a page: errors are pages, too, with their HTTP status
+    (404 for a code that is not ours, 400 for none, 429, 503). Over gRPC the status is OK, and the trailer `x-page-status`
+    has the other one. HEAD says that there is a page, whatever the code, and is no scan.
+    """
     GetReceipt: _grpc.UnaryUnaryMultiCallable[_scan_pb2.GetReceiptRequest, _httpbody_pb2.HttpBody]
     """The receipt of a unit: the path from its code to the chain, checkable without this platform (format
     `voketag-receipt/v1`). Not a scan: nothing is counted. FAILED_PRECONDITION (RECEIPT_NOT_READY) until the
@@ -89,7 +92,10 @@ class ScanServiceAsyncStub(ScanServiceStub):
     (seconds) say how the caller stands, `retry-after` when to come back. A key that does not hold counts as none.
     """
     OpenScanPage: _aio.UnaryUnaryMultiCallable[_scan_pb2.OpenScanPageRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
-    """The page that a printed code opens. It is a scan, and always a page: errors are pages, too."""
+    """The page that a printed code opens. It is a scan, and always a page: errors are pages, too, with their HTTP status
+    (404 for a code that is not ours, 400 for none, 429, 503). Over gRPC the status is OK, and the trailer `x-page-status`
+    has the other one. HEAD says that there is a page, whatever the code, and is no scan.
+    """
     GetReceipt: _aio.UnaryUnaryMultiCallable[_scan_pb2.GetReceiptRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """The receipt of a unit: the path from its code to the chain, checkable without this platform (format
     `voketag-receipt/v1`). Not a scan: nothing is counted. FAILED_PRECONDITION (RECEIPT_NOT_READY) until the
@@ -143,7 +149,10 @@ class ScanServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _scan_pb2.OpenScanPageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
-        """The page that a printed code opens. It is a scan, and always a page: errors are pages, too."""
+        """The page that a printed code opens. It is a scan, and always a page: errors are pages, too, with their HTTP status
+        (404 for a code that is not ours, 400 for none, 429, 503). Over gRPC the status is OK, and the trailer `x-page-status`
+        has the other one. HEAD says that there is a page, whatever the code, and is no scan.
+        """
 
     @_abc_1.abstractmethod
     def GetReceipt(

@@ -24,6 +24,13 @@ function envoy_on_response(answer)
 end
 """
 
+# Envoy gives its own answers the type of their bodies, and one to HEAD has none.
+_HEAD_SCRIPT = """
+function envoy_on_response(answer)
+  answer:headers():replace("content-type", "text/html; charset=utf-8")
+end
+"""
+
 FILTER = {"@type": _LUA}
 """Does nothing but on the page's routes."""
 
@@ -32,7 +39,7 @@ def of_method(method: str) -> dict[str, Any]:
     """Return what the route of a method that makes pages needs; nothing for others."""
     if method not in _METHODS:
         return {}
-    return {"envoy.filters.http.lua": {"@type": f"{_LUA}PerRoute", "source_code": {"inline_string": _SCRIPT}}}
+    return _runs(_SCRIPT)
 
 
 def head_route() -> dict[str, Any]:
@@ -42,7 +49,8 @@ def head_route() -> dict[str, Any]:
         "match": {"prefix": "/r/", "headers": [{"name": ":method", "string_match": {"exact": "HEAD"}}]},
         "direct_response": {"status": 200},
         "typed_per_filter_config": {
-            _TRANSCODER: {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": True}
+            _TRANSCODER: {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": True},
+            **_runs(_HEAD_SCRIPT),
         },
     }
 
@@ -57,8 +65,9 @@ def head_reply() -> dict[str, Any]:
     }
     return {
         "filter": {"and_filter": {"filters": [head, good]}},
-        "body_format_override": {
-            "text_format_source": {"inline_string": ""},
-            "content_type": "text/html; charset=utf-8",
-        },
+        "body_format_override": {"text_format_source": {"inline_string": ""}},
     }
+
+
+def _runs(script: str) -> dict[str, Any]:
+    return {"envoy.filters.http.lua": {"@type": f"{_LUA}PerRoute", "source_code": {"inline_string": script}}}

@@ -7,7 +7,7 @@ this platform.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from dataclasses import fields as fields_of
 from enum import StrEnum
@@ -41,6 +41,8 @@ class Link(StrEnum):
     """The code, serial, salt and facts are a leaf under the batch root."""
     ANCHOR = "anchor"
     """The batch root, with its size, is a leaf under the anchor root."""
+    ANCHORS = "anchors"
+    """The same, under the anchor root of every chain in `anchors`."""
 
 
 class ReceiptMismatch(ValueError):
@@ -66,8 +68,20 @@ class AnchorProof:
 
 
 @dataclass(frozen=True, slots=True)
+class ChainAnchor:
+    """The way to one of several chains, under the name that the platform gives that chain."""
+
+    chain: str
+    proof: AnchorProof
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
-    """A receipt. `anchor` is None until a chain has confirmed the batch's root."""
+    """A receipt. `anchor` is None until the platform's default chain has confirmed the batch's root.
+
+    `anchors` has an entry for each chain that has confirmed it, the default one among them, where the batch was to go
+    to more than one; else it is empty.
+    """
 
     code: str
     serial: str
@@ -78,22 +92,11 @@ class Receipt:
     batch_root: bytes
     inclusion_path: tuple[bytes, ...]
     anchor: AnchorProof | None
+    anchors: tuple[ChainAnchor, ...] = ()
 
     def to_json(self) -> str:
         """Return the receipt's text."""
-        anchor = None
-        if self.anchor is not None:
-            anchor = {
-                "leaf_index": self.anchor.leaf_index,
-                "tree_size": self.anchor.tree_size,
-                "root": self.anchor.root.hex(),
-                "inclusion_path": [node.hex() for node in self.anchor.inclusion_path],
-                "chain_id": self.anchor.chain_id,
-                "contract": self.anchor.contract,
-                "tx_hash": self.anchor.tx_hash,
-                "block_number": self.anchor.block_number,
-            }
-        document = {
+        document: dict[str, object] = {
             "format": FORMAT,
             "code": self.code,
             "serial": self.serial,
@@ -103,19 +106,25 @@ class Receipt:
             "tree_size": self.tree_size,
             "batch_root": self.batch_root.hex(),
             "inclusion_path": [node.hex() for node in self.inclusion_path],
-            "anchor": anchor,
+            "anchor": None if self.anchor is None else _anchor_document(self.anchor),
         }
+        if self.anchors:
+            document["anchors"] = [{"chain": each.chain, **_anchor_document(each.proof)} for each in self.anchors]
         return json.dumps(document, ensure_ascii=False, indent=2)
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedReceipt:
-    """What the receipt proves by itself. `anchor_root` is what the chain must hold; None when it names no chain yet."""
+    """What the receipt proves by itself. `anchor_root` is what the chain must hold; None when it names no chain yet.
+
+    `anchor_roots` are those of `anchors`, in their order.
+    """
 
     unit_leaf: bytes
     batch_root: bytes
     anchor_root: bytes | None
     facts: Mapping[str, Any]
+    anchor_roots: tuple[bytes, ...] = ()
 
 
 def unit_leaf_data(*, salt: bytes, raw_code: bytes, facts_hash: bytes, serial: str) -> bytes:
@@ -145,6 +154,9 @@ def parse(document: str | bytes | Mapping[str, Any]) -> Receipt:
         raise MalformedReceipt(f"format is not {FORMAT}")
     fields.none_but({"format", *_names_of(Receipt)})
     anchor = fields.get("anchor")
+    anchors = tuple(_chain_anchor(value, f"anchors[{at}]") for at, value in enumerate(fields.optional_list("anchors")))
+    if len({each.chain for each in anchors}) != len(anchors):
+        raise MalformedReceipt("anchors: a chain stands twice")
     return Receipt(
         code=fields.text("code"),
         serial=fields.text("serial"),
@@ -155,6 +167,7 @@ def parse(document: str | bytes | Mapping[str, Any]) -> Receipt:
         batch_root=fields.hash("batch_root"),
         inclusion_path=fields.path("inclusion_path"),
         anchor=None if anchor is None else _anchor(_Fields(anchor, "anchor")),
+        anchors=anchors,
     )
 
 
@@ -190,8 +203,14 @@ def check_offline(receipt: Receipt) -> CheckedReceipt:
         )
     except InvalidProof as error:
         raise ReceiptMismatch(Link.UNIT, f"the unit is not in the batch's tree: {error}") from error
-    anchor_root = None if receipt.anchor is None else _check_anchor(receipt, receipt.anchor)
-    return CheckedReceipt(unit_leaf=leaf, batch_root=receipt.batch_root, anchor_root=anchor_root, facts=facts)
+    anchor_root = None if receipt.anchor is None else _check_anchor(receipt, receipt.anchor, Link.ANCHOR)
+    return CheckedReceipt(
+        unit_leaf=leaf,
+        batch_root=receipt.batch_root,
+        anchor_root=anchor_root,
+        facts=facts,
+        anchor_roots=tuple(_check_anchor(receipt, each.proof, Link.ANCHORS) for each in receipt.anchors),
+    )
 
 
 def anchored_at_call(root: bytes) -> str:
@@ -209,7 +228,7 @@ def is_anchored_event(log: Mapping[str, Any], *, contract: str, root: bytes) -> 
     )
 
 
-def _check_anchor(receipt: Receipt, anchor: AnchorProof) -> bytes:
+def _check_anchor(receipt: Receipt, anchor: AnchorProof, link: Link) -> bytes:
     leaf = leaf_hash(root_leaf_data(receipt.batch_root, receipt.tree_size))
     try:
         verify_inclusion(
@@ -220,12 +239,33 @@ def _check_anchor(receipt: Receipt, anchor: AnchorProof) -> bytes:
             expected_root=anchor.root,
         )
     except InvalidProof as error:
-        raise ReceiptMismatch(Link.ANCHOR, f"the batch is not in the anchored tree: {error}") from error
+        raise ReceiptMismatch(link, f"the batch is not in the anchored tree: {error}") from error
     return anchor.root
 
 
-def _anchor(fields: "_Fields") -> AnchorProof:
-    fields.none_but(_names_of(AnchorProof))
+def _anchor_document(anchor: AnchorProof) -> dict[str, object]:
+    return {
+        "leaf_index": anchor.leaf_index,
+        "tree_size": anchor.tree_size,
+        "root": anchor.root.hex(),
+        "inclusion_path": [node.hex() for node in anchor.inclusion_path],
+        "chain_id": anchor.chain_id,
+        "contract": anchor.contract,
+        "tx_hash": anchor.tx_hash,
+        "block_number": anchor.block_number,
+    }
+
+
+def _chain_anchor(value: object, name: str) -> ChainAnchor:
+    fields = _Fields(value, name)
+    chain = fields.text("chain")
+    if not chain:
+        raise MalformedReceipt(f"{name}: chain is empty")
+    return ChainAnchor(chain, _anchor(fields, also={"chain"}))
+
+
+def _anchor(fields: "_Fields", *, also: Set[str] = frozenset()) -> AnchorProof:
+    fields.none_but(_names_of(AnchorProof) | also)
     return AnchorProof(
         leaf_index=fields.number("leaf_index"),
         tree_size=fields.number("tree_size"),
@@ -288,7 +328,13 @@ class _Fields:
             raise MalformedReceipt(f"{self._name}: {key} is missing")
         return self._value[key]
 
-    def none_but(self, names: set[str]) -> None:
+    def optional_list(self, key: str) -> list[object]:
+        value = self._value.get(key, [])
+        if not isinstance(value, list):
+            raise MalformedReceipt(f"{self._name}: {key} is not a list")
+        return value
+
+    def none_but(self, names: Set[str]) -> None:
         """Refuse what this format does not know: nobody would check it, and a reader might believe it."""
         if unknown := sorted(map(str, self._value.keys() - names)):
             raise MalformedReceipt(f"{self._name}: {', '.join(unknown)} is not part of {FORMAT}")

@@ -12,7 +12,7 @@ LARGEST = (1 << 63) - 1
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One receipt. `link` is set for BROKEN; `unit_leaf` (and `anchor_root`, if anchored) for CONSISTENT."""
+    """One receipt. `link` is set for BROKEN; `unit_leaf` and the roots of its anchors for CONSISTENT."""
 
     name: str
     document: bytes
@@ -20,6 +20,7 @@ class Case:
     link: str | None = None
     unit_leaf: bytes | None = None
     anchor_root: bytes | None = None
+    anchor_roots: tuple[bytes, ...] = ()
 
 
 def text_of(document: Document) -> bytes:

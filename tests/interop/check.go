@@ -13,6 +13,8 @@ type verdict struct {
 	Link       string  `json:"link,omitempty"`
 	UnitLeaf   string  `json:"unit_leaf,omitempty"`
 	AnchorRoot *string `json:"anchor_root"`
+	// AnchorRoots are those of the chains in `anchors`, in their order.
+	AnchorRoots []string `json:"anchor_roots,omitempty"`
 }
 
 // check does steps 1 to 4 of docs/receipts.md.
@@ -36,6 +38,12 @@ func check(text []byte) verdict {
 		}
 		root := hex.EncodeToString(receipt.anchor.root)
 		found.AnchorRoot = &root
+	}
+	for _, anchor := range receipt.anchors {
+		if !anchor.holds(receipt.rootLeaf()) {
+			return verdict{Outcome: "broken", Link: "anchors"}
+		}
+		found.AnchorRoots = append(found.AnchorRoots, hex.EncodeToString(anchor.root))
 	}
 	return found
 }

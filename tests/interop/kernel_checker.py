@@ -11,7 +11,7 @@ def document_of(entry: dict[str, Any]) -> bytes:
 
 
 def kernel_verdict(document: bytes) -> dict[str, Any]:
-    """Return `outcome` with the `link`, or the `unit_leaf` and the `anchor_root`, that go with it."""
+    """Return `outcome` with the `link`, or the `unit_leaf` and the anchors' roots, that go with it."""
     try:
         checked = receipts.check_offline(receipts.parse(document))
     except receipts.MalformedReceipt:
@@ -19,8 +19,9 @@ def kernel_verdict(document: bytes) -> dict[str, Any]:
     except receipts.ReceiptMismatch as error:
         return {"outcome": "broken", "link": error.broken.value}
     root = checked.anchor_root
-    return {
+    found = {
         "outcome": "consistent",
         "unit_leaf": checked.unit_leaf.hex(),
         "anchor_root": None if root is None else root.hex(),
     }
+    return {**found, "anchor_roots": [each.hex() for each in checked.anchor_roots]} if checked.anchor_roots else found

@@ -18,6 +18,8 @@ def _entry(case: Case) -> dict[str, Any]:
     if case.unit_leaf:
         entry["unit_leaf"] = case.unit_leaf.hex()
         entry["anchor_root"] = case.anchor_root.hex() if case.anchor_root else None
+        if case.anchor_roots:
+            entry["anchor_roots"] = [root.hex() for root in case.anchor_roots]
     try:
         return {**entry, "text": case.document.decode()}
     except UnicodeDecodeError:

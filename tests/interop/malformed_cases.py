@@ -4,12 +4,13 @@ import json
 from collections.abc import Callable, Iterator
 
 from tests.interop.case import MALFORMED, Case, changed, short, text_of, value_of, without
-from tests.interop.receipt_parts import grow
+from tests.interop.receipt_parts import grow, on_more_chains
 
 
 def malformed_cases() -> Iterator[Case]:
     """Yield every malformed receipt."""
     yield from _fields()
+    yield from _chains()
     yield from _texts()
 
 
@@ -77,6 +78,30 @@ def _fields() -> Iterator[Case]:
             without(good, field), field.replace("salt", "SALT").replace("root", "Root"), value_of(good, field)
         )
         yield Case(f"{field} in capitals", text_of(renamed), MALFORMED)
+
+
+def _chains() -> Iterator[Case]:
+    """Receipts with `anchors` of the wrong form."""
+    good = on_more_chains("main", "side").document
+    first, second = good["anchors"]
+    entries: list[tuple[str, object]] = [(f"without {name}", without(second, name)) for name in second]
+    entries += [(f"whose {name} is null", {**second, name: None}) for name in second]
+    entries += [
+        ("without a name", {**second, "chain": ""}),
+        ("whose name is a number", {**second, "chain": 1}),
+        ("whose name stands already", {**second, "chain": "main"}),
+        ("with a member that is not part of the format", {**second, "verified": True}),
+        ("whose root is too short", {**second, "root": "00" * 31}),
+        ("whose contract has no 0x", {**second, "contract": "ab" * 20}),
+        ("that is null", None),
+        ("that is a list", [second]),
+        ("that is a text", "side"),
+    ]
+    for name, entry in entries:
+        yield Case(f"anchors with a chain {name}", text_of({**good, "anchors": [first, entry]}), MALFORMED)
+    for value in (None, {}, "side", 1, False):
+        yield Case(f"anchors is {short(value)}", text_of({**good, "anchors": value}), MALFORMED)
+    yield Case("anchor with a chain", text_of(changed(good, "anchor.chain", "main")), MALFORMED)
 
 
 def _texts() -> Iterator[Case]:

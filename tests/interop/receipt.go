@@ -16,7 +16,8 @@ type receipt struct {
 	facts      map[string]any
 	salt       []byte
 	place      place
-	anchor     *place // nil until the chain has confirmed the root
+	anchor     *place  // nil until the default chain has confirmed the root
+	anchors    []place // one for each chain, where there are several
 }
 
 // place is a leaf's place in a tree, with the way to its root.
@@ -32,8 +33,14 @@ func readReceipt(text []byte) (*receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	fields, err := fieldsOf(document, "format", "code", "serial", "batch_facts", "salt", "leaf_index", "tree_size",
-		"batch_root", "inclusion_path", "anchor")
+	names := []string{"format", "code", "serial", "batch_facts", "salt", "leaf_index", "tree_size", "batch_root",
+		"inclusion_path", "anchor"}
+	if object, ok := document.(map[string]any); ok {
+		if _, there := object["anchors"]; there {
+			names = append(names, "anchors")
+		}
+	}
+	fields, err := fieldsOf(document, names...)
 	if err != nil {
 		return nil, err
 	}
@@ -49,6 +56,9 @@ func readReceipt(text []byte) (*receipt, error) {
 	}
 	if anchor := fields.values["anchor"]; anchor != nil {
 		read.anchor = fields.anchor(anchor)
+	}
+	if anchors, there := fields.values["anchors"]; there {
+		read.anchors = fields.chains(anchors)
 	}
 	if fields.err != nil {
 		return nil, fields.err
@@ -165,9 +175,32 @@ func (f *fields) place(root string) place {
 	return place{f.number("leaf_index"), f.number("tree_size"), f.hex(root, 32, ""), f.path("inclusion_path")}
 }
 
-func (f *fields) anchor(document any) *place {
-	anchor, err := fieldsOf(document, "leaf_index", "tree_size", "root", "inclusion_path", "chain_id", "contract",
-		"tx_hash", "block_number")
+// chains wants a name for each chain, and no name twice.
+func (f *fields) chains(document any) []place {
+	list, ok := document.([]any)
+	if !ok {
+		f.fail("anchors")
+	}
+	names := map[string]bool{}
+	found := make([]place, 0, len(list))
+	for _, each := range list {
+		anchor := f.anchor(each, "chain")
+		if anchor == nil {
+			return nil
+		}
+		name, ok := each.(map[string]any)["chain"].(string)
+		if !ok || name == "" || names[name] {
+			f.fail("chain")
+		}
+		names[name] = true
+		found = append(found, *anchor)
+	}
+	return found
+}
+
+func (f *fields) anchor(document any, also ...string) *place {
+	anchor, err := fieldsOf(document, append(also, "leaf_index", "tree_size", "root", "inclusion_path", "chain_id",
+		"contract", "tx_hash", "block_number")...)
 	if err != nil {
 		f.fail("anchor")
 		return nil

@@ -9,17 +9,48 @@ from dataclasses import replace
 
 from tests.interop.case import BROKEN, CONSISTENT, LARGEST, Case, changed, short, text_of
 from tests.interop.malformed_cases import malformed_cases
-from tests.interop.receipt_parts import Grown, grow, grow_from_path, plain_hash_tree
+from tests.interop.receipt_parts import Grown, grow, grow_from_path, on_more_chains, plain_hash_tree
 from voketag_kernel.rfc6962 import node_hash
 
 
 def cases() -> list[Case]:
     """Return every case; no two have one name."""
-    return [*_trees(), *_forms_of_one_receipt(), *_broken(), *_forged(), *malformed_cases()]
+    return [*_trees(), *_forms_of_one_receipt(), *_several_chains(), *_broken(), *_forged(), *malformed_cases()]
 
 
 def _good(name: str, grown: Grown, document: bytes | None = None) -> Case:
-    return Case(name, document or text_of(grown.document), CONSISTENT, None, grown.unit_leaf, grown.anchor_root)
+    return Case(
+        name,
+        document or text_of(grown.document),
+        CONSISTENT,
+        None,
+        grown.unit_leaf,
+        grown.anchor_root,
+        grown.anchor_roots,
+    )
+
+
+def _several_chains() -> Iterator[Case]:
+    """Receipts with `anchors`, good and broken."""
+    two = on_more_chains("main", "side")
+    yield _good("anchored on two chains", two)
+    yield _good("anchored on one chain beside the default", on_more_chains("side"))
+    yield _good("anchored on another chain, and not yet on the default one", on_more_chains("side", default=False))
+    yield _good("anchors of no chain", grow(), text_of({**grow().document, "anchors": []}))
+    yield _good("a chain's name beyond ASCII", on_more_chains("Åland\U0001f30a"))
+    first, second = two.document["anchors"]
+    same_chain = replace(two, document={**two.document, "anchors": [first, {**second, "chain_id": 31338}]})
+    yield _good("two names for one chain id", same_chain)
+    for field, value in (("root", "00" * 32), ("leaf_index", 0), ("tree_size", 0), ("inclusion_path", [])):
+        worse = {**two.document, "anchors": [first, {**second, field: value}]}
+        yield Case(f"the second chain's {field} is {short(value)}", text_of(worse), BROKEN, "anchors")
+    swapped = {**first, "inclusion_path": second["inclusion_path"]}
+    yield Case("the path of another chain", text_of({**two.document, "anchors": [swapped]}), BROKEN, "anchors")
+    forged = on_more_chains("main", "side", root_prefix="unit").document
+    yield Case("a root leaf on the second chain with the prefix of a unit leaf", text_of(forged), BROKEN, "anchors")
+    both = changed(two.document, "anchor.root", "00" * 32)
+    both = {**both, "anchors": [{**first, "root": "00" * 32}]}
+    yield Case("a broken anchor, and broken anchors: the first counts", text_of(both), BROKEN, "anchor")
 
 
 def _trees() -> Iterator[Case]:

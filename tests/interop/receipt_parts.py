@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
 from voketag_kernel import codes, receipts, rfc6962
-from voketag_kernel.receipts import ROOT_LEAF_PREFIX, AnchorProof, Receipt
+from voketag_kernel.receipts import ROOT_LEAF_PREFIX, AnchorProof, ChainAnchor, Receipt
 
 KEY = codes.UnitCodeKey(1, bytes(range(32)))
 PREFIXES = {"unit": codes.UNIT_LEAF_PREFIX, "root": ROOT_LEAF_PREFIX}
@@ -20,6 +20,7 @@ class Grown:
     document: dict[str, Any]
     unit_leaf: bytes
     anchor_root: bytes | None
+    anchor_roots: tuple[bytes, ...] = ()
 
 
 def facts_text(quantity: int, facts: Mapping[str, object] | str | None) -> str:
@@ -63,6 +64,25 @@ def grow(
         _receipt(unit=unit, serial=serials[unit], facts=text, units=units, root=root, path=path, anchor=anchor),
         leaves[unit],
     )
+
+
+def on_more_chains(*chains: str, root_prefix: str = "root", default: bool = True) -> Grown:
+    """Return the receipt of unit 3 of 5 with an entry in `anchors` for each chain; all differ in tree and chain id.
+
+    Without `default` the platform's own chain has not confirmed the batch yet. `root_prefix` is that of the leaf in the
+    last chain's tree.
+    """
+    grown = grow(batches=3 if default else 0)
+    root = bytes.fromhex(grown.document["batch_root"])
+    anchors = []
+    for number, chain in enumerate(chains, 1):
+        prefix = PREFIXES[root_prefix if number == len(chains) else "root"]
+        others = [rfc6962.leaf_hash(receipts.root_leaf_data(sha256(chain.encode()).digest(), n)) for n in range(number)]
+        leaves = [*others, rfc6962.leaf_hash(prefix + root + (5).to_bytes(8))]
+        proof = _anchor(rfc6962.root(leaves), number, number + 1, rfc6962.inclusion_path(number, leaves), number)
+        anchors.append(ChainAnchor(chain, replace(proof, chain_id=31337 + number)))
+    document = json.loads(replace(receipts.parse(grown.document), anchors=tuple(anchors)).to_json())
+    return replace(grown, document=document, anchor_roots=tuple(each.proof.root for each in anchors))
 
 
 def grow_from_path(*, units: int, unit: int, batches: int, batch: int) -> Grown:

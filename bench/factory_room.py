@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+import aiohttp
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from deploy.local.ports import free_port
 from deploy.local.postgres import Postgres
 from deploy.local.valkey import Valkey
 from services.common import unit_keys
@@ -42,6 +44,7 @@ class Room:
     product_id: UUID
     database: Database
     batches: Batches
+    metrics_port: int
 
     async def order(self, quantity: int) -> Batch:
         """Order a batch, as CreateBatch does."""
@@ -58,6 +61,17 @@ class Room:
                 raise SystemExit(f"the batch is {now.state.name}: {now.error}; see {self.folder}/worker.log")
             await asyncio.sleep(0.02)
 
+    async def warm(self) -> None:
+        """Order small batches until the worker makes them by the fast derivation."""
+        async with aiohttp.ClientSession() as session:
+            for _ in range(600):
+                await self.issued(await self.order(256))
+                async with session.get(f"http://127.0.0.1:{self.metrics_port}/metrics") as answer:
+                    if 'voketag_factory_units_made_total{derivation="lanes"}' in await answer.text():
+                        return
+                await asyncio.sleep(0.1)
+        raise SystemExit(f"the fast derivation does not load; see {self.folder}/worker.log")
+
     @contextmanager
     def worker(self, *, processes: int) -> Iterator[int]:
         """Run a worker without an Anchor; yield its process id."""
@@ -70,6 +84,7 @@ class Room:
             "VOKETAG_SERVICE_KEY": str(self.folder / "tokens" / "service-factory-1.pem"),
             "VOKETAG_ANCHOR_ADDRESS": "127.0.0.1:1",
             "VOKETAG_ISSUE_PROCESSES": str(processes),
+            "VOKETAG_METRICS_PORT": str(self.metrics_port),
         }
         with (
             (self.folder / "worker.log").open("w") as log,
@@ -112,6 +127,7 @@ async def open_room(folder: Path) -> AsyncIterator[Room]:
             product_id=product.product_id,
             database=database,
             batches=Batches(database=database, queue=queue, signing_key_id=KEY_ID),
+            metrics_port=free_port(),
         )
 
 

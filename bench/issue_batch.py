@@ -33,12 +33,12 @@ async def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--units", type=int, default=1_000_000)
     options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--processes", type=int, default=2)
+    options.add_argument("--processes", type=int, default=1)
     asked = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="voketag-bench-") as folder:
         async with open_room(Path(folder)) as room:
             with room.worker(processes=asked.processes) as pid:
-                await room.issued(await room.order(1000))  # a worker in production has its processes running
+                await room.warm()  # a worker in production has its processes running and its code compiled
                 rounds = [await _round(room, asked.units) for _ in range(asked.rounds)]
                 memory = {str(process): _peak_rss_mib(process) for process in _family(pid)}
     issue = statistics.median(figures["issue_seconds"] for figures in rounds)

@@ -105,7 +105,7 @@ class _Hmac:
 class UnitCodeKey:
     """One signing key: mints codes and opens them. It never changes and never shows its secret."""
 
-    __slots__ = ("_mac", "_prefix", "_seal", "key_id")
+    __slots__ = ("_mac", "_mac_key", "_prefix", "_seal", "_seal_key", "key_id")
 
     def __init__(self, key_id: int, secret: bytes) -> None:
         """`key_id` is 1..65535; `secret` has at least 32 bytes. ValueError otherwise."""
@@ -115,8 +115,14 @@ class UnitCodeKey:
             raise ValueError(f"the secret of key {key_id} has {len(secret)} bytes; it needs {MIN_SECRET_LENGTH}")
         self.key_id: Final = key_id
         self._prefix: Final = key_id.to_bytes(2)
-        self._mac: Final = _Hmac(_hkdf(secret, b"voketag/v1/mac"))
-        self._seal: Final = _Hmac(_hkdf(secret, b"voketag/v1/seal"))
+        self._mac_key: Final = _hkdf(secret, b"voketag/v1/mac")
+        self._seal_key: Final = _hkdf(secret, b"voketag/v1/seal")
+        self._mac: Final = _Hmac(self._mac_key)
+        self._seal: Final = _Hmac(self._seal_key)
+
+    def hmac_keys(self) -> tuple[bytes, bytes]:
+        """Return (K_mac, K_seal), as secret as the key itself: for code that hashes many units at once."""
+        return self._mac_key, self._seal_key
 
     def mint(self, number: int) -> MintedCode:
         """Return the code of a unit; `number` is 0..2^40 - 1."""

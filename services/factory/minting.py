@@ -7,20 +7,19 @@ once more.
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from services.factory.derivation import REFERENCE, Derivation, Serials
 from services.factory.model.issuing import Chunk, ChunkOrder
 from services.factory.model.serials import DIGITS, INDEX_LENGTH, SERIAL_LENGTH
 from voketag_kernel.codes import UnitCodeKey, unit_id_of
-from voketag_kernel.tiles import FULL_TILE_LENGTH, tile_root
 
 # PostgreSQL's binary COPY format (https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format"): a header,
-# then for each row the number of its fields and each field behind its length, big-endian, and at the end -1. All our
-# fields have a fixed width, so that a chunk is one array and needs no work per row; rows as Python tuples would cost
-# more than the hashing.
+# then for each row the number of its fields and each field behind its length, big-endian, and at the end -1. The serial
+# comes last, so that all before it has a fixed width: a chunk is put together as arrays, with no work per row. Rows as
+# Python tuples would cost more than the hashing.
 _HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER: Final = b"\xff\xff"
-_ROW: Final = np.dtype(
+_ROW_START: Final = np.dtype(
     [
         ("fields", ">i2"),
         ("unit_id_length", ">i4"),
@@ -28,42 +27,54 @@ _ROW: Final = np.dtype(
         ("batch_id_length", ">i4"),
         ("batch_id", "V16"),
         ("serial_length", ">i4"),
-        ("serial", f"S{SERIAL_LENGTH}"),
     ]
 )
 _DIGITS: Final = np.frombuffer(DIGITS.encode(), dtype=np.uint8)
 
 
-def mint_chunk(key: UnitCodeKey, order: ChunkOrder) -> Chunk:
-    """Make the units of a chunk; the same order always gives the same chunk."""
+def mint_chunk(key: UnitCodeKey, order: ChunkOrder, derivation: Derivation = REFERENCE) -> Chunk:
+    """Make the units of a chunk; the same order always gives the same chunk, whatever way it is computed."""
     first_number = order.first_number + order.start
-    serials = _serials(order)
-    rows = np.empty(order.count, dtype=_ROW)
-    rows["fields"] = 3
-    rows["unit_id_length"] = 8
-    rows["unit_id"] = np.arange(order.count) + unit_id_of(order.key_id, first_number)
-    rows["batch_id_length"] = 16
-    rows["batch_id"] = np.void(order.batch_id.bytes)
-    rows["serial_length"] = SERIAL_LENGTH
-    rows["serial"] = serials
-    leaf_hashes = key.leaf_hashes(first_number, serials.tolist(), order.facts_hash)
+    serials = _generated(order) if order.serials is None else Serials.of(order.serials)
+    leaf_hashes = derivation.leaf_hashes(key, first_number, serials, order.facts_hash)
     return Chunk(
         start=order.start,
         count=order.count,
-        rows=b"".join((_HEADER, rows.tobytes(), _TRAILER)),
+        rows=b"".join((_HEADER, _rows(order, first_number, serials), _TRAILER)),
         leaf_hashes=leaf_hashes,
-        tile_roots=b"".join(
-            tile_root(leaf_hashes[at : at + FULL_TILE_LENGTH])
-            for at in range(0, len(leaf_hashes) - FULL_TILE_LENGTH + 1, FULL_TILE_LENGTH)
-        ),
+        tile_roots=derivation.tile_roots(leaf_hashes),
+        made_by=derivation.name,
     )
 
 
-def _serials(order: ChunkOrder) -> NDArray[np.bytes_]:
-    """Return `model.batches.serial_of` of every index in the chunk."""
+def _rows(order: ChunkOrder, first_number: int, serials: Serials) -> bytes:
+    lengths = serials.lengths
+    starts = np.empty(order.count, dtype=_ROW_START)
+    starts["fields"] = 3
+    starts["unit_id_length"] = 8
+    starts["unit_id"] = np.arange(order.count) + unit_id_of(order.key_id, first_number)
+    starts["batch_id_length"] = 16
+    starts["batch_id"] = np.void(order.batch_id.bytes)
+    starts["serial_length"] = lengths
+    table = starts.view(np.uint8).reshape(order.count, -1)
+    if (lengths == lengths[0]).all():
+        return np.concatenate([table, serials.text.reshape(order.count, -1)], axis=1).tobytes()
+    # Rows of many widths: bytes of the starts go to their places, and those of the serials into what is left.
+    width = table.shape[1]
+    places = (serials.ends[:-1] + width * np.arange(order.count))[:, None] + np.arange(width)
+    rows = np.empty(table.size + serials.text.size, dtype=np.uint8)
+    rest = np.ones(rows.size, dtype=bool)
+    rest[places] = False
+    rows[places] = table
+    rows[rest] = serials.text
+    return rows.tobytes()
+
+
+def _generated(order: ChunkOrder) -> Serials:
+    """Return `model.serials.serial_of` of every index in the chunk."""
     places = 5 * np.arange(INDEX_LENGTH)[::-1]
     indexes = order.start + np.arange(order.count)
     letters = np.empty((order.count, SERIAL_LENGTH), dtype=np.uint8)
     letters[:, :-INDEX_LENGTH] = np.frombuffer(order.serial_prefix.encode(), dtype=np.uint8)
     letters[:, -INDEX_LENGTH:] = _DIGITS[indexes[:, None] >> places & 31]
-    return letters.view(f"S{SERIAL_LENGTH}").ravel()
+    return Serials.of_one_length(letters)

@@ -31,8 +31,9 @@ class WorkerSettings(ProcessSettings, UnitKeySettings, ServiceIdentity):
 
     anchor_address: str
     """Anchor's gRPC address, `host:port`."""
-    issue_processes: int = Field(default=2, ge=1)
-    """Processes that make units: one a core, of about 50 MiB each."""
+    issue_processes: int = Field(default=1, ge=1)
+    """Processes that make units, of about 150 MiB each. One makes more than PostgreSQL takes; where
+    `voketag_factory_units_made` says `reference`, give it the cores that there are."""
     batches_at_once: int = Field(default=2, ge=1)
     """Batches that this worker issues at a time; each holds a database connection while it writes."""
     lease_seconds: float = Field(default=15, ge=1)

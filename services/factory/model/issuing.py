@@ -1,6 +1,6 @@
 """The issuing of a batch's units: who has the batch in hand, what its leaves commit to, in what pieces it is done."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -35,7 +35,10 @@ class FactsSource:
 
 @dataclass(frozen=True, slots=True)
 class ChunkOrder:
-    """A piece of a batch to make: `count` units from index `start` on. Small, and it crosses to another process."""
+    """A piece of a batch to make: `count` units from index `start` on. Small, and it crosses to another process.
+
+    `serials` are those of the partner's choice, one a unit in UTF-8; without them, serials follow from the index.
+    """
 
     batch_id: UUID
     key_id: int
@@ -44,17 +47,22 @@ class ChunkOrder:
     facts_hash: bytes
     start: int
     count: int
+    serials: Sequence[bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece that is made: rows in binary COPY format, leaf hashes, and the roots of the leaves' full tiles."""
+    """A piece that is made: rows in binary COPY format, leaf hashes, and the roots of the leaves' full tiles.
+
+    `made_by` names the way it was computed (`derivation.py`); all ways give the same piece.
+    """
 
     start: int
     count: int
     rows: bytes
     leaf_hashes: bytes
     tile_roots: bytes
+    made_by: str
 
 
 def facts_of(batch: Batch, source: FactsSource) -> dict[str, str | int | None]:

@@ -95,6 +95,8 @@ class Issuer:
         async with self._database.transaction() as tx:
             # First the cursor: it locks the row, and without the lease nothing else happens.
             await storage.advance(tx, claim, start=chunk.start, count=chunk.count)
+            if not last:
+                await storage.commit_lazily(tx)
             await storage.copy_units(tx, chunk.rows)
             if last:
                 tiles += writer.finish()

@@ -10,7 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from asyncpg.exceptions import InterfaceError, PostgresError, UniqueViolationError
-from sqlalchemy import func, null, or_, select, update
+from sqlalchemy import func, null, or_, select, text, update
 
 from services.common.database import Transaction
 from services.common.errors import SigningKeyExhausted, Unavailable
@@ -21,6 +21,7 @@ from services.factory.tables import batches, products, tenants
 
 UNIT_COLUMNS: Final = ("unit_id", "batch_id", "serial")
 """The columns of a chunk's rows; the others have defaults."""
+_COMMIT_LAZILY = text("SET LOCAL synchronous_commit = off")
 _OPEN = [state.name for state in OPEN]
 _LOST_SQLSTATE_CLASSES = ("08", "53", "57")  # connection exception, insufficient resources, operator intervention
 
@@ -67,6 +68,15 @@ async def read_facts_source(tx: Transaction, claim: Claim) -> FactsSource:
 async def begin(tx: Transaction, claim: Claim, facts: str) -> None:
     """Freeze the facts, with the change from PENDING to ISSUING."""
     await _bound(tx, claim, state=BatchState.ISSUING.name, facts=facts, updated_at=func.now())
+
+
+async def commit_lazily(tx: Transaction) -> None:
+    """Let this transaction's commit be written with the next one that is waited for (`synchronous_commit = off`).
+
+    For chunks before the last: a server that crashes may forget the newest of them with their cursor, tiles and units
+    together, and the batch goes on from there. The last chunk's commit is waited for, and with it all before it.
+    """
+    await tx.connection.execute(_COMMIT_LAZILY)
 
 
 async def advance(tx: Transaction, claim: Claim, *, start: int, count: int) -> None:

@@ -1,11 +1,16 @@
 """Issuing: exactly the units that were ordered, under exactly the root that they make."""
 
+import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
+from services.factory.minting_pool import MintingPool
 from services.factory.model.batches import BatchState
+from services.factory.model.issuing import chunk_orders
 from services.factory.model.serials import serial_of, serial_prefix
+from services.factory.storage import issuing as storage
 from services.factory.storage import tiles as tile_storage
 from tests.storage.factory_batches.conftest import Shop
 from tests.storage.factory_batches.units import expected_root, stored_units
@@ -41,6 +46,26 @@ async def test_serials_fit_gs1_and_are_not_guessed_from_another_batch(shop: Shop
     assert len(serial) == 16
     assert set(serial) <= set("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
     assert serial_prefix(first.batch_id) != serial_prefix(second.batch_id)
+
+
+async def test_the_processes_change_to_the_fast_derivation(shop: Shop, minter: MintingPool) -> None:
+    batch = await shop.order(1)
+    order = next(chunk_orders(batch, bytes(32)))
+    async with asyncio.timeout(120):  # where it must be compiled first
+        while (await minter.mint(order)).made_by != "lanes":  # noqa: ASYNC110 - another process changes
+            await asyncio.sleep(0.1)
+
+
+async def test_serials_of_any_length_are_stored_as_they_are(shop: Shop, minter: MintingPool, sql) -> None:
+    batch = await shop.order(300)
+    claim = await shop.take(batch)
+    serials = ["é" * (index % 9) + f"-{index}" for index in range(300)]
+    order = next(chunk_orders(batch, bytes(32)))
+    chunk = await minter.mint(replace(order, serials=[serial.encode() for serial in serials]))
+    async with shop.database.transaction() as tx:
+        await storage.advance(tx, claim, start=0, count=300)
+        await storage.copy_units(tx, chunk.rows)
+    assert stored_units(sql, batch).serials == serials
 
 
 async def test_the_facts_are_frozen_when_issuing_begins(shop: Shop) -> None:

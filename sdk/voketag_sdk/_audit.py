@@ -6,7 +6,7 @@ this keeps everything that was looked at.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -42,10 +42,13 @@ _CHAIN_VERDICTS = {
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What the auditor brings. Nodes to ask and the registry contract to believe go together; `code` is in his hand."""
+    """What the auditor brings. Nodes to ask and the registry contracts to believe go together; `code` is in his hand.
+
+    `contracts` are by chain id; the one under None is that of the receipt's own `anchor`.
+    """
 
     rpc_urls: Sequence[str] = ()
-    contract: str | None = None
+    contracts: Mapping[int | None, str] = field(default_factory=dict)
     min_confirmations: int = 1
     code: str | None = None
     timeout: float = 10.0
@@ -80,18 +83,20 @@ def audit(receipt: Receipt, trust: Trust) -> Audit:
         steps.append(
             Step("code", HOLDS if same else FAILS, f"the receipt is {'' if same else 'not '}of the code in hand")
         )
-    if receipt.anchor is not None and trust.contract is not None:
-        steps.append(_contract(receipt.anchor, trust.contract))
+    ways = _ways(receipt)
+    for chain_id in dict.fromkeys(way.chain_id for way in ways):
+        if (trusted := _trusted(receipt, trust, chain_id)) is not None:
+            steps.append(_contract([way for way in ways if way.chain_id == chain_id], trusted))
     if any(step.state == FAILS for step in steps):
         outcome, verdict = Outcome.PROVES_NOTHING, "PROVES NOTHING: it does not hold, whatever a chain says"
     elif not trust.rpc_urls:
         steps.append(Step("chain", SKIPPED, "not asked: give a node's URL and the contract that you trust"))
         outcome, verdict = Outcome.HOLDS, "CONSISTENT, as a forgery can be: only the chain can tell whether it is true"
-    elif receipt.anchor is None:
+    elif not ways:
         steps.append(Step("chain", SKIPPED, "not asked: the receipt leads to none"))
         outcome, verdict = Outcome.NOT_ON_CHAIN, "NOT ANCHORED YET: ask for the receipt again later"
     else:
-        answers = [_ask(receipt.anchor, url, trust) for url in trust.rpc_urls]
+        answers = [_ask_for(receipt, url, trust) for url in trust.rpc_urls]
         steps += [step for _, step in answers]
         outcome = min((answer for answer, _ in answers), key=_WORST_FIRST.index)
         verdict = _CHAIN_VERDICTS[outcome]
@@ -106,6 +111,9 @@ def _links(receipt: Receipt) -> tuple[list[Step], Mapping[str, Any]]:
         Link.UNIT: f"code, serial, salt and facts lead to the batch root {receipt.batch_root.hex()}",
         Link.ANCHOR: f"the batch root leads to the anchor root {anchor.root.hex()}" if anchor else "no anchor yet",
     }
+    if receipt.anchors:
+        chains = ", ".join(f"{each.chain} ({each.proof.chain_id})" for each in receipt.anchors)
+        claims[Link.ANCHORS] = f"the batch root leads to an anchor root on each of these chains: {chains}"
     state = HOLDS
     steps = []
     try:
@@ -125,10 +133,48 @@ def _links(receipt: Receipt) -> tuple[list[Step], Mapping[str, Any]]:
     return steps, facts
 
 
-def _contract(anchor: AnchorProof, trusted: str) -> Step:
-    if anchor.contract.lower() == trusted.lower():
-        return Step("contract", HOLDS, "the receipt leads to the contract that you trust")
-    return Step("contract", FAILS, f"the receipt leads to the contract {anchor.contract}, not to {trusted}")
+def _ways(receipt: Receipt) -> list[AnchorProof]:
+    """Return every way to a chain; the default chain's stands in `anchors`, too."""
+    first = [] if receipt.anchor is None else [receipt.anchor]
+    return first + [each.proof for each in receipt.anchors if each.proof != receipt.anchor]
+
+
+def _trusted(receipt: Receipt, trust: Trust, chain_id: int) -> str | None:
+    """Return the contract to believe on a chain."""
+    chains = {way.chain_id for way in _ways(receipt)}
+    default = receipt.anchor.chain_id if receipt.anchor else chains.pop() if len(chains) == 1 else None
+    return trust.contracts.get(chain_id) or (trust.contracts.get(None) if chain_id == default else None)
+
+
+def _contract(ways: Sequence[AnchorProof], trusted: str) -> Step:
+    if any(way.contract.lower() == trusted.lower() for way in ways):
+        return Step("contract", HOLDS, f"on chain {ways[0].chain_id} it leads to the contract that you trust")
+    return Step("contract", FAILS, f"the receipt leads to the contract {ways[0].contract}, not to {trusted}")
+
+
+def _ask_for(receipt: Receipt, url: str, trust: Trust) -> tuple[Outcome, Step]:
+    """Return what one node says about the anchor on its chain."""
+    ways = _ways(receipt)
+    chain_id = ways[0].chain_id
+    if len({way.chain_id for way in ways}) > 1:
+        from voketag_sdk import errors  # noqa: PLC0415 - as in `_ask`
+        from voketag_sdk._chain import chain_id_of  # noqa: PLC0415
+
+        node = urlsplit(url).hostname
+        try:
+            chain_id = chain_id_of(url, timeout=trust.timeout)
+        except errors.ChainUnreachable as error:
+            return Outcome.CHAIN_UNREACHABLE, Step("chain", SKIPPED, f"{node}: {error}")
+        ways = [way for way in ways if way.chain_id == chain_id]
+        if not ways:
+            return Outcome.PROVES_NOTHING, Step(
+                "chain", FAILS, f"{node}: the receipt does not lead to chain {chain_id}"
+            )
+    trusted = _trusted(receipt, trust, chain_id)
+    if trusted is None:
+        advice = f"not asked: name the contract that you trust there, --contract {chain_id}:0x..."
+        return Outcome.CHAIN_UNREACHABLE, Step("chain", SKIPPED, advice)
+    return _ask(next(way for way in ways if way.contract.lower() == trusted.lower()), url, trust)
 
 
 def _ask(anchor: AnchorProof, url: str, trust: Trust) -> tuple[Outcome, Step]:

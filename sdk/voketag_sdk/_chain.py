@@ -49,6 +49,11 @@ class ChainEvidence:
     confirmations: int
 
 
+def chain_id_of(rpc_url: str, *, timeout: float) -> int:
+    """Return the EIP-155 id of the chain that a node is of; ChainUnreachable."""
+    return _Node(rpc_url, timeout).number("eth_chainId", [])
+
+
 def check_anchor(anchor: AnchorProof, rpc_url: str, *, min_confirmations: int, timeout: float) -> ChainEvidence:
     """Ask the chain about an anchor root; a ReceiptError says what is wrong."""
     node = _Node(rpc_url, timeout)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from voketag_kernel import receipts as kernel
-from voketag_kernel.receipts import Receipt
+from voketag_kernel.receipts import AnchorProof, Receipt
 from voketag_sdk._chain import ChainEvidence, check_anchor
 from voketag_sdk.errors import MalformedReceipt, NotAnchored, ReceiptMismatch, WrongContract
 
@@ -49,6 +49,7 @@ def verify_receipt(
     *,
     contract: str | None = None,
     code: str | None = None,
+    chain: str | None = None,
     min_confirmations: int = 1,
     timeout: float = 10.0,
 ) -> VerifiedReceipt:
@@ -60,7 +61,9 @@ def verify_receipt(
 
     `contract` is the registry's address as its operator publishes it, and goes with every `rpc_url`: whoever forges a
     receipt can deploy a contract of his own, so the receipt's word for it is worth nothing. `code` is the code in
-    hand, when the receipt came from elsewhere. `timeout` is in seconds, for each question to the chain.
+    hand, when the receipt came from elsewhere. `chain` names one of `receipt.anchors`, to ask that chain instead of the
+    platform's default one; `rpc_url` and `contract` are of that chain then. `timeout` is in seconds, for each question
+    to the chain.
 
     NotAnchored when the receipt names no chain yet, whatever was asked for.
     """
@@ -72,14 +75,22 @@ def verify_receipt(
     facts = _check_offline(parsed)
     if code is not None and code != parsed.code:
         raise ReceiptMismatch("the receipt is of another code than the one in hand")
-    if parsed.anchor is None:
+    anchor = _chosen(parsed, chain)
+    if anchor is None:
         raise NotAnchored("the batch's root waits for the chain; ask for the receipt again later")
     if rpc_url is None or contract is None:
         return VerifiedReceipt(receipt=parsed, facts=facts, chain=None)
-    if parsed.anchor.contract.lower() != contract.lower():
-        raise WrongContract(f"the receipt leads to the contract {parsed.anchor.contract}, not to {contract}")
-    evidence = check_anchor(parsed.anchor, rpc_url, min_confirmations=min_confirmations, timeout=timeout)
+    if anchor.contract.lower() != contract.lower():
+        raise WrongContract(f"the receipt leads to the contract {anchor.contract}, not to {contract}")
+    evidence = check_anchor(anchor, rpc_url, min_confirmations=min_confirmations, timeout=timeout)
     return VerifiedReceipt(receipt=parsed, facts=facts, chain=evidence)
+
+
+def _chosen(receipt: Receipt, chain: str | None) -> AnchorProof | None:
+    """Return the way to the default chain, or to a named one; None where that chain has not confirmed the root."""
+    if chain is None:
+        return receipt.anchor
+    return next((each.proof for each in receipt.anchors if each.chain == chain), None)
 
 
 def _check_offline(receipt: Receipt) -> Mapping[str, Any]:

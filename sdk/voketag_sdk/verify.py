@@ -1,7 +1,9 @@
 """`voketag-verify`: check one receipt, print a report, and say by the exit code what came out.
 
     voketag-verify RECEIPT.json --rpc https://rpc.example.com --contract 0x...
+    voketag-verify PROOF.tlog-proof --key 'verify.example.com/ledger+12345678+AQ...'
 
+With `--key` it checks a scan's proof from the ledger, and has the options of `voketag-verify-log`.
 `python -m voketag_sdk.verify` is the same. It needs neither the platform nor gRPC, and starts fast. What it prints of a
 receipt are a stranger's words, so nothing in them can steer the terminal.
 """
@@ -24,6 +26,7 @@ from voketag_sdk._version import __version__
 MAX_RECEIPT_BYTES: Final = 1024 * 1024
 """An honest receipt takes a few thousand."""
 
+_LEDGER_PROOF: Final = b"c2sp.org/tlog-proof@"
 _MAX_SHOWN: Final = 300
 _EPILOG = """\
 exit codes:
@@ -32,16 +35,28 @@ exit codes:
   2  this is no receipt, or no such command
   3  the chain does not hold it, or not deep enough yet: ask for the receipt again later
   4  the chain could not be asked, which says nothing about the receipt
+
+A proof of a scan from the ledger (C2SP tlog-proof) is checked with the ledger's published key, and fetched and kept:
+  voketag-verify PROOF.tlog-proof --key NAME+HASH+KEY
+  voketag-verify --from URL --scan ID --key NAME+HASH+KEY --save PROOF.tlog-proof
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check what the command line names and return the exit code."""
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    options = _options(arguments)
-    trust = Trust(options.rpc, options.contract, options.min_confirmations or 1, options.code)
+    given = sys.argv[1:] if arguments is None else arguments
+    if any(argument.partition("=")[0] == "--key" for argument in given):
+        from voketag_sdk import verify_log  # noqa: PLC0415 - a receipt needs none of it
+
+        return verify_log.main(given, program="voketag-verify")
+    options = _options(given)
+    trust = Trust(options.rpc, dict(options.contract), options.min_confirmations or 1, options.code)
     try:
-        found = audit(parse(_read(options.receipt)), trust)
+        text = _read(options.receipt)
+        if text.startswith(_LEDGER_PROOF):
+            raise MalformedReceipt("this is a proof from the ledger: give the ledger's published key with --key")
+        found = audit(parse(text), trust)
     except (MalformedReceipt, OSError) as error:
         verdict = f"{'NOT READ' if isinstance(error, OSError) else 'MALFORMED'}: {shown(error)}"
         _print(json.dumps({"outcome": "malformed", "exit_code": 2, "verdict": verdict}) if options.json else verdict)
@@ -88,7 +103,7 @@ def shown(value: object) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="voketag-verify",
         description="Check a VokeTag receipt by itself and, given a node and a contract, against the chain.",
@@ -105,7 +120,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="JSON-RPC URL of a node; if repeated, all must agree",
     )
     parser.add_argument(
-        "--contract", type=_address, metavar="0x...", help="the registry contract, as its operator publishes it"
+        "--contract",
+        action="append",
+        default=[],
+        type=_contract,
+        metavar="[CHAIN:]0x...",
+        help="the registry contract, as its operator publishes it; repeated with the chain's id for other chains",
     )
     parser.add_argument(
         "--min-confirmations", type=_depth, metavar="N", help="blocks on the root, its own included (1)"
@@ -128,10 +148,14 @@ def _url(text: str) -> str:
     return text
 
 
-def _address(text: str) -> str:
-    if not re.fullmatch("0x[0-9A-Fa-f]{40}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not an address; it has 0x and 40 hex digits")
-    return text
+def _contract(text: str) -> tuple[int | None, str]:
+    """Return the chain's id, None for the receipt's own, and the address."""
+    chain, colon, address = text.rpartition(":")
+    if not re.fullmatch("0x[0-9A-Fa-f]{40}", address):
+        raise argparse.ArgumentTypeError(f"{address!r} is not an address; it has 0x and 40 hex digits")
+    if colon and not re.fullmatch("[0-9]{1,18}", chain):
+        raise argparse.ArgumentTypeError(f"{chain!r} is not a chain's id; it looks like 137:0x...")
+    return (int(chain) if colon else None), address
 
 
 def _depth(text: str) -> int:

@@ -42,9 +42,9 @@ class Outcome(IntEnum):
     UNREACHABLE = 4
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, program: str = "voketag-verify-log") -> int:
     """Check what the command line names and return the exit code."""
-    options = _options(arguments)
+    options = _options(arguments, program)
     try:
         text = _fetched(options.source, options.scan) if options.source else options.proof.read_text(encoding="utf-8")
         if options.save:
@@ -120,9 +120,9 @@ def _holds(public_key: bytes, message: bytes, signature: bytes) -> bool:
     return True
 
 
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+def _options(arguments: Sequence[str] | None, program: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="voketag-verify-log",
+        prog=program,
         description="Check that a scan is in the ledger.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -12,7 +12,7 @@ import pytest
 from deploy.local.anvil import CHAIN_ID
 from tests.sdk.chain import Chain
 from tests.sdk.receipt_maker import ANCHOR_SIZE
-from voketag_kernel.receipts import Receipt
+from voketag_kernel.receipts import ChainAnchor, Receipt
 from voketag_sdk import errors, verify_receipt
 from voketag_sdk.errors import ReceiptError
 
@@ -42,6 +42,17 @@ def test_confirmations_are_counted_with_the_transaction_s_own_block(
     assert (raised.value.confirmations, raised.value.required) == (now, now + 2)
     chain.anvil.call("anvil_mine", "0x2")
     verify_receipt(receipt, chain.anvil.url, contract=contract, min_confirmations=now + 2)
+
+
+def test_a_named_chain_is_asked_in_the_default_one_s_place(chain: Chain, contract: str, receipt: Receipt) -> None:
+    assert receipt.anchor is not None
+    side = replace(receipt, anchor=None, anchors=(ChainAnchor("side", receipt.anchor),))
+    verified = verify_receipt(side.to_json(), chain.anvil.url, contract=contract, chain="side")
+    assert verified.chain is not None
+    assert verified.chain.tx_hash == receipt.anchor.tx_hash
+    for name in (None, "main"):
+        with pytest.raises(errors.NotAnchored):
+            verify_receipt(side, chain.anvil.url, contract=contract, chain=name)
 
 
 def test_a_forger_s_own_contract_proves_nothing(chain: Chain, contract: str, receipt: Receipt) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.sdk.chain import Chain
 from tests.sdk.receipt_maker import ANCHOR_SIZE
-from voketag_kernel.receipts import Receipt
+from voketag_kernel.receipts import AnchorProof, ChainAnchor, Receipt
 
 NOBODY = "http://127.0.0.1:9"
 
@@ -108,6 +108,42 @@ def test_every_node_must_agree_and_a_no_outweighs_silence(asked: list[str], rece
     assert auditor.outcome(receipt, *both)[0] == 4
     assert auditor.outcome(_changed(receipt, tx_hash="0x" + "ee" * 32), *both)[0] == 3
     assert auditor.outcome(_changed(receipt, block_number=4711), *both)[0] == 1
+
+
+def test_each_node_is_asked_about_its_own_chain(
+    chain: Chain, contract: str, asked: list[str], receipt: Receipt, auditor: Auditor
+) -> None:
+    assert receipt.anchor is not None
+    here = ChainAnchor("here", receipt.anchor)
+    elsewhere = ChainAnchor("elsewhere", replace(receipt.anchor, chain_id=31338, contract="0x" + "ab" * 20))
+    several = replace(receipt, anchors=(here, elsewhere))
+    done = auditor.run(several, *asked)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert "here (31337), elsewhere (31338)" in done.stdout
+    # The default chain has not confirmed it yet, or is another one: the contract is named with its chain.
+    late = replace(several, anchor=None)
+    by_chain = ["--rpc", chain.anvil.url, "--contract", f"31337:{contract}"]
+    assert auditor.outcome(late, *by_chain)[0] == 0
+    code, detail = auditor.outcome(late, *asked)
+    assert (code, "--contract 31337:0x..." in detail) == (4, True), detail
+    other = replace(several, anchor=elsewhere.proof, anchors=(elsewhere,))
+    code, detail = auditor.outcome(replace(other, anchors=(elsewhere, replace(here, proof=_lying(here)))), *by_chain)
+    assert (code, "not in 4711" in detail) == (1, True), detail
+    code, detail = auditor.outcome(several, *asked, "--contract", "31338:0x" + "ac" * 20)
+    assert (code, "leads to the contract 0xabab" in detail) == (1, True), detail
+
+
+def test_a_node_of_a_chain_that_the_receipt_does_not_lead_to_proves_nothing(
+    asked: list[str], receipt: Receipt, auditor: Auditor
+) -> None:
+    assert receipt.anchor is not None
+    ways = tuple(ChainAnchor(str(number), replace(receipt.anchor, chain_id=number)) for number in (1, 2))
+    code, detail = auditor.outcome(replace(receipt, anchor=ways[0].proof, anchors=ways), *asked)
+    assert (code, "does not lead to chain 31337" in detail) == (1, True), detail
+
+
+def _lying(anchor: ChainAnchor) -> AnchorProof:
+    return replace(anchor.proof, block_number=4711)
 
 
 def test_a_key_in_a_node_s_url_is_not_shown(contract: str, receipt: Receipt, auditor: Auditor) -> None:

@@ -104,6 +104,7 @@ def test_a_receipt_without_an_anchor_is_consistent_and_not_on_the_chain(tmp_path
         (["r", "--min-confirmations", "2"], "needs --rpc"),
         (["r", "--rpc", NOBODY, "--contract", CONTRACT, "--min-confirmations", "0"], "not a number of 1 or more"),
         (["r", "--rpc", NOBODY, "--contract", "0xabc"], "40 hex digits"),
+        (["r", "--rpc", NOBODY, "--contract", "polygon:" + CONTRACT], "not a chain's id"),
         (["r", "--rpc", "file:///etc/passwd", "--contract", CONTRACT], "not a JSON-RPC URL"),
         (["r", "--rpc", "127.0.0.1:8545", "--contract", CONTRACT], "not a JSON-RPC URL"),
         (["r", "--rpc", "http://node:99999", "--contract", CONTRACT], "argument --rpc"),

@@ -108,6 +108,7 @@ def _settings(room: Room) -> Settings:
         token_public_keys=room.folder / "public",
         unit_keys=room.folder / "unit-keys",
         signing_key_id=KEY_ID,
+        webhook_keys=room.folder / "unit-keys",  # no webhook is made here; the form is the same
         log_calls=False,
     )
 

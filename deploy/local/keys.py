@@ -28,6 +28,11 @@ class Keys:
         return self.folder / "unit-keys"
 
     @property
+    def webhook_keys(self) -> Path:
+        """Folder of the keys that webhook secrets are encrypted with."""
+        return self.folder / "webhook-keys"
+
+    @property
     def public_keys(self) -> Path:
         """Folder of the public halves of the token keys."""
         return self.folder / "tokens" / "public"
@@ -70,9 +75,10 @@ class Keys:
 def ensure(folder: Path) -> Keys:
     """Make what is missing, keep what is there."""
     keys = Keys(folder)
-    for each in (folder, keys.unit_keys, folder / "tokens", keys.public_keys, keys.verdict_keys):
+    for each in (folder, keys.unit_keys, folder / "tokens", keys.public_keys, keys.verdict_keys, keys.webhook_keys):
         each.mkdir(mode=0o700, parents=True, exist_ok=True)
     _make(keys.unit_keys / f"{SIGNING_KEY_ID}.key", secrets.token_hex(32))
+    _make(keys.webhook_keys / "1.key", secrets.token_hex(32))
     _make(keys.fingerprint_key, secrets.token_hex(32))
     _make(keys.chain_key, DEVELOPMENT_KEY)
     _make(keys.admin_password, secrets.token_urlsafe(18))

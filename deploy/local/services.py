@@ -83,6 +83,7 @@ def _all(near: Neighbours) -> dict[str, tuple[str, Settings]]:
     keys, anchor, factory = near.keys, near.address("anchor"), near.address("factory")
     units = {"UNIT_KEYS": str(keys.unit_keys)}
     issuing = units | {"SIGNING_KEY_ID": str(SIGNING_KEY_ID)}
+    webhooks = {"WEBHOOK_KEYS": str(keys.webhook_keys), "WEBHOOK_PRIVATE_TARGETS": "true"}
     hot_state = {"HOT_STATE_URL": near.valkey.url(1)}
 
     def as_service(name: str) -> Settings:
@@ -98,7 +99,7 @@ def _all(near: Neighbours) -> dict[str, tuple[str, Settings]]:
         "FACTORY_ADDRESS": factory,
         "ANCHOR_ADDRESS": anchor,
     }
-    worker = {"ANCHOR_ADDRESS": anchor, **as_service("factory"), **issuing, **hot_state}
+    worker = {"ANCHOR_ADDRESS": anchor, **as_service("factory"), **issuing, **hot_state, **webhooks}
     anchoring = {
         **near.chain(),
         **as_service("anchor"),
@@ -116,7 +117,7 @@ def _all(near: Neighbours) -> dict[str, tuple[str, Settings]]:
     }
     return {
         "anchor": ("services.anchor", {**_server(near, "anchor"), **near.chain()}),
-        "factory": ("services.factory", {**_server(near, "factory"), **issuing, **hot_state}),
+        "factory": ("services.factory", {**_server(near, "factory"), **issuing, **hot_state, **webhooks}),
         "admin": ("services.admin", _server(near, "admin") | {"USER_TOKEN_KEY": str(keys.token_key("user-1"))}),
         "factory-worker": ("services.factory.worker", worker),
         "anchor-worker": ("services.anchor.worker", anchoring),

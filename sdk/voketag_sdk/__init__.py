@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from voketag_sdk._version import __version__
 
 if TYPE_CHECKING:
-    from voketag_sdk import errors
+    from voketag_sdk import errors, webhooks
     from voketag_sdk._items import AsyncItems
     from voketag_sdk._sync import Items
     from voketag_sdk.aio import AsyncClient
@@ -25,9 +25,12 @@ if TYPE_CHECKING:
         Batch,
         BatchAnchor,
         BatchState,
+        DeadLetter,
         ExportedUnit,
         NewApiKey,
+        NewWebhookEndpoint,
         Product,
+        ReplayedDeadLetters,
         RiskFactor,
         ScanHistory,
         ScannedBatch,
@@ -39,9 +42,14 @@ if TYPE_CHECKING:
         UnitState,
         UnitStateReason,
         Verdict,
+        WebhookAttempt,
+        WebhookDelivery,
+        WebhookDeliveryState,
+        WebhookEndpoint,
     )
     from voketag_sdk.receipts import ChainEvidence, Receipt, VerifiedReceipt, parse_receipt, verify_receipt
     from voketag_sdk.retry import RetryPolicy
+    from voketag_sdk.webhooks import WebhookEvent
 
 __all__ = [
     "ApiKey",
@@ -52,11 +60,14 @@ __all__ = [
     "BatchState",
     "ChainEvidence",
     "Client",
+    "DeadLetter",
     "ExportedUnit",
     "Items",
     "NewApiKey",
+    "NewWebhookEndpoint",
     "Product",
     "Receipt",
+    "ReplayedDeadLetters",
     "RetryPolicy",
     "RiskFactor",
     "ScanHistory",
@@ -71,10 +82,16 @@ __all__ = [
     "Verdict",
     "VerifiedReceipt",
     "VokeTagError",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookDeliveryState",
+    "WebhookEndpoint",
+    "WebhookEvent",
     "__version__",
     "errors",
     "parse_receipt",
     "verify_receipt",
+    "webhooks",
 ]
 
 _HOMES = {
@@ -87,16 +104,20 @@ _HOMES = {
     "RetryPolicy": "retry",
     "VerifiedReceipt": "receipts",
     "VokeTagError": "errors",
+    "WebhookEvent": "webhooks",
     "parse_receipt": "receipts",
     "verify_receipt": "receipts",
 }
 """The module of every exported name that is not one of `models`."""
 
 
+_MODULES = {"errors", "webhooks"}
+
+
 def __getattr__(name: str) -> Any:
     """Import an exported name when it is first asked for (PEP 562)."""
-    if name == "errors":
-        return import_module("voketag_sdk.errors")
+    if name in _MODULES:
+        return import_module(f"voketag_sdk.{name}")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(f"voketag_sdk.{_HOMES.get(name, 'models')}"), name)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from voketag.factory.v1 import factory_pb2, settings_pb2
+from voketag.factory.v1 import dead_letters_pb2, factory_pb2, settings_pb2, webhooks_pb2
 from voketag.scan.v1 import scan_pb2
 from voketag_sdk import models
 
@@ -138,6 +138,65 @@ def settings(message: settings_pb2.TenantSettings) -> models.TenantSettings:
         sandbox=message.sandbox,
         updated_at=_moment(message.updated_at),
         updated_by=message.updated_by,
+    )
+
+
+def webhook_endpoint(message: webhooks_pb2.WebhookEndpoint) -> models.WebhookEndpoint:
+    """Convert an endpoint."""
+    return models.WebhookEndpoint(
+        id=message.endpoint_id,
+        url=message.url,
+        events=tuple(message.events),
+        description=message.description,
+        disabled=message.disabled,
+        disabled_reason=message.disabled_reason,
+        created_at=_moment(message.created_at),
+        updated_at=_moment(message.updated_at),
+        previous_secret_until=(
+            _moment(message.previous_secret_until) if message.HasField("previous_secret_until") else None
+        ),
+    )
+
+
+def webhook_delivery(message: webhooks_pb2.WebhookDelivery) -> models.WebhookDelivery:
+    """Convert a delivery."""
+    return models.WebhookDelivery(
+        id=message.delivery_id,
+        endpoint_id=message.endpoint_id,
+        event_id=message.event_id,
+        event=message.event,
+        state=_enum(models.WebhookDeliveryState, webhooks_pb2.WebhookDeliveryState.DESCRIPTOR, message.state),
+        attempts=message.attempts,
+        next_attempt_at=_moment(message.next_attempt_at) if message.HasField("next_attempt_at") else None,
+        log=tuple(
+            models.WebhookAttempt(
+                attempted_at=_moment(each.attempted_at),
+                status=each.status,
+                latency_ms=each.latency_ms,
+                response_excerpt=each.response_excerpt,
+                error=each.error,
+                url=each.url,
+            )
+            for each in message.log
+        ),
+        payload=message.payload,
+        created_at=_moment(message.created_at),
+    )
+
+
+def dead_letter(message: dead_letters_pb2.DeadLetter) -> models.DeadLetter:
+    """Convert a dead letter."""
+    return models.DeadLetter(
+        id=message.dead_letter_id,
+        kind=message.kind,
+        subject=message.subject,
+        cause=message.cause,
+        payload=message.payload,
+        created_at=_moment(message.created_at),
+        resolved_at=_moment(message.resolved_at) if message.HasField("resolved_at") else None,
+        resolution=message.resolution,
+        resolved_by=message.resolved_by,
+        reason=message.reason,
     )
 
 

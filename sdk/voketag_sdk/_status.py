@@ -45,6 +45,12 @@ BY_REASON: dict[str, type[VokeTagError]] = {
     "SCAN_NOT_FOUND": errors.ScanNotFound,
     "RESOURCE_NOT_FOUND": errors.ResourceNotFound,
     "SANDBOX_LIMIT": errors.SandboxLimit,
+    "WEBHOOK_TARGET_REFUSED": errors.WebhookTargetRefused,
+    "WEBHOOK_NOT_FOUND": errors.WebhookNotFound,
+    "WEBHOOK_DISABLED": errors.WebhookDisabled,
+    "WEBHOOK_LIMIT": errors.WebhookLimit,
+    "DEAD_LETTER_NOT_FOUND": errors.DeadLetterNotFound,
+    "DEAD_LETTER_RESOLVED": errors.DeadLetterResolved,
     "INTERNAL": errors.InternalError,
 }
 """The class of every `voketag.common.v1.ErrorReason`; a test holds the two together."""

@@ -9,10 +9,12 @@ from voketag_kernel.receipts import Receipt
 from voketag_sdk import _convert
 from voketag_sdk._api_keys import AsyncApiKeys
 from voketag_sdk._batches import AsyncBatches
+from voketag_sdk._dead_letters import AsyncDeadLetters
 from voketag_sdk._products import AsyncProducts
 from voketag_sdk._settings import AsyncSettings
 from voketag_sdk._transport import Transport
 from voketag_sdk._units import AsyncUnits
+from voketag_sdk._webhooks import AsyncWebhooks
 from voketag_sdk.models import ScanResult
 from voketag_sdk.receipts import parse_receipt
 from voketag_sdk.retry import RetryPolicy
@@ -57,6 +59,8 @@ class AsyncClient:
         self.batches = AsyncBatches(self._transport)
         self.units = AsyncUnits(self._transport)
         self.api_keys = AsyncApiKeys(self._transport)
+        self.webhooks = AsyncWebhooks(self._transport)
+        self.dead_letters = AsyncDeadLetters(self._transport)
 
     async def __aenter__(self) -> Self:
         """Return the client."""

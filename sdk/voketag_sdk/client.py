@@ -6,10 +6,12 @@ from typing import Self
 
 from voketag_sdk._api_keys import AsyncApiKeys
 from voketag_sdk._batches import WAIT_SECONDS, AsyncBatches, completed
+from voketag_sdk._dead_letters import AsyncDeadLetters
 from voketag_sdk._products import AsyncProducts
 from voketag_sdk._settings import AsyncSettings
 from voketag_sdk._sync import LoopThread, SyncGroup, blocking, iterating
 from voketag_sdk._units import AsyncUnits
+from voketag_sdk._webhooks import AsyncWebhooks
 from voketag_sdk.aio import DEFAULT_TIMEOUT_SECONDS, AsyncClient
 from voketag_sdk.models import Batch
 from voketag_sdk.retry import RetryPolicy
@@ -81,6 +83,31 @@ class ApiKeys(SyncGroup[AsyncApiKeys]):
     revoke = blocking(AsyncApiKeys.revoke)
 
 
+class Webhooks(SyncGroup[AsyncWebhooks]):
+    """Webhook endpoints of the tenant, and what was sent to them."""
+
+    create = blocking(AsyncWebhooks.create)
+    get = blocking(AsyncWebhooks.get)
+    list = iterating(AsyncWebhooks.list)
+    update = blocking(AsyncWebhooks.update)
+    delete = blocking(AsyncWebhooks.delete)
+    rotate_secret = blocking(AsyncWebhooks.rotate_secret)
+    test = blocking(AsyncWebhooks.test)
+    deliveries = iterating(AsyncWebhooks.deliveries)
+    delivery = blocking(AsyncWebhooks.delivery)
+    redeliver = blocking(AsyncWebhooks.redeliver)
+
+
+class DeadLetters(SyncGroup[AsyncDeadLetters]):
+    """Dead letters of the tenant: work that failed its last try."""
+
+    list = iterating(AsyncDeadLetters.list)
+    get = blocking(AsyncDeadLetters.get)
+    replay = blocking(AsyncDeadLetters.replay)
+    replay_all = blocking(AsyncDeadLetters.replay_all)
+    discard = blocking(AsyncDeadLetters.discard)
+
+
 class Client(SyncGroup[AsyncClient]):
     """The platform, for ordinary code. Threads may share a client.
 
@@ -108,6 +135,8 @@ class Client(SyncGroup[AsyncClient]):
         self.batches = Batches(self._loop, client.batches)
         self.units = Units(self._loop, client.units)
         self.api_keys = ApiKeys(self._loop, client.api_keys)
+        self.webhooks = Webhooks(self._loop, client.webhooks)
+        self.dead_letters = DeadLetters(self._loop, client.dead_letters)
 
     scan = blocking(AsyncClient.scan)
     receipt = blocking(AsyncClient.receipt)

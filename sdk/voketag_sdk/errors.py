@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from voketag_sdk.models import ApiKey, Batch
+    from voketag_sdk.models import ApiKey, Batch, WebhookEndpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,10 @@ class InvalidPageToken(InvalidArgument):
     """A page token that this listing did not give out."""
 
 
+class WebhookTargetRefused(InvalidArgument):
+    """The webhook's URL is not https, or its name leads to an address that is not public."""
+
+
 class Unauthenticated(VokeTagError):
     """No credentials, or credentials that do not hold."""
 
@@ -114,6 +118,14 @@ class UnitNotFound(NotFound):
 
 class ApiKeyNotFound(NotFound):
     """No such API key."""
+
+
+class WebhookNotFound(NotFound):
+    """No such webhook endpoint or delivery."""
+
+
+class DeadLetterNotFound(NotFound):
+    """No such dead letter."""
 
 
 class AnchorNotFound(NotFound):
@@ -188,6 +200,18 @@ class SandboxLimit(FailedPrecondition):
     """More units than a sandbox batch may have."""
 
 
+class DeadLetterResolved(FailedPrecondition):
+    """The dead letter was replayed or discarded already, `metadata["resolution"]`."""
+
+
+class WebhookDisabled(FailedPrecondition):
+    """The webhook endpoint is disabled. Enable it first."""
+
+
+class WebhookLimit(FailedPrecondition):
+    """The tenant has as many webhook endpoints as it may have. Delete one."""
+
+
 class ResourceExhausted(VokeTagError):
     """Too much at once."""
 
@@ -240,6 +264,24 @@ class InternalError(VokeTagError):
     code = "INTERNAL"
 
 
+class WebhookRejected(VokeTagError):
+    """What came to your webhook endpoint is not to be believed. Answer 400, and do nothing else with it."""
+
+    code = "UNAUTHENTICATED"
+
+
+class MalformedWebhook(WebhookRejected):
+    """A webhook- header is missing or has not its form, or the body is no event."""
+
+
+class WrongWebhookSignature(WebhookRejected):
+    """None of the signatures was made with one of your secrets."""
+
+
+class StaleWebhook(WebhookRejected):
+    """Sent too long ago, or in the future: a replay of somebody's, or a clock that is wrong."""
+
+
 class BatchStopped(VokeTagError):
     """A batch that was waited for ended FAILED, ANCHOR_FAILED or CANCELLED; `batch` says which, and why."""
 
@@ -261,6 +303,19 @@ class ApiKeySecretLost(VokeTagError):
     def __init__(self, api_key: ApiKey) -> None:
         super().__init__(f"the secret of API key {api_key.id} was lost on its way; revoke that key and make another")
         self.api_key = api_key
+
+
+class WebhookSecretLost(VokeTagError):
+    """The endpoint has a new secret, but the answer with it was lost, and a secret is told once.
+
+    Rotate the secret of `endpoint` again.
+    """
+
+    code = "DATA_LOSS"
+
+    def __init__(self, endpoint: WebhookEndpoint) -> None:
+        super().__init__(f"the secret of webhook endpoint {endpoint.id} was lost on its way; rotate it once more")
+        self.endpoint = endpoint
 
 
 class ExportBroken(VokeTagError):

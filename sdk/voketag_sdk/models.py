@@ -263,3 +263,92 @@ class TenantSettings:
     sandbox: bool
     updated_at: datetime
     updated_by: str
+
+
+class WebhookDeliveryState(_OpenEnum):
+    """Where a delivery stands."""
+
+    UNKNOWN = "UNKNOWN"
+    PENDING = "PENDING"
+    DELIVERED = "DELIVERED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookEndpoint:
+    """Where events are sent. No `events` means all. `disabled_reason` is `gone` when it answered 410."""
+
+    id: str
+    url: str
+    events: tuple[str, ...]
+    description: str
+    disabled: bool
+    disabled_reason: str
+    created_at: datetime
+    updated_at: datetime
+    previous_secret_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewWebhookEndpoint:
+    """An endpoint with a new secret, `whsec_...`, which is told this once."""
+
+    endpoint: WebhookEndpoint
+    secret: str
+
+    def __repr__(self) -> str:
+        """Keep the secret out of logs."""
+        return f"NewWebhookEndpoint(endpoint={self.endpoint!r}, secret='...')"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookAttempt:
+    """One try. `status` is 0 when there was no answer, and `error` says why."""
+
+    attempted_at: datetime
+    status: int
+    latency_ms: int
+    response_excerpt: str
+    error: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookDelivery:
+    """One event on its way to one endpoint. `log` and `payload` are empty in listings."""
+
+    id: str
+    endpoint_id: str
+    event_id: str
+    event: str
+    state: WebhookDeliveryState
+    attempts: int
+    next_attempt_at: datetime | None
+    log: tuple[WebhookAttempt, ...]
+    payload: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """Work that failed its last try. `resolution` is `replayed`, `discarded` or `recovered`, empty while it waits."""
+
+    id: str
+    kind: str
+    subject: str
+    cause: str
+    payload: str
+    created_at: datetime
+    resolved_at: datetime | None
+    resolution: str
+    resolved_by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayedDeadLetters:
+    """How many dead letters were replayed, and how many of those that were meant still wait."""
+
+    count: int
+    remaining: int

@@ -28,7 +28,7 @@ class Role(Enum):
 
 TENANT_SCOPES = frozenset(
     f"{resource}:{action}"
-    for resource in ("products", "batches", "units", "api-keys", "settings")
+    for resource in ("products", "batches", "units", "api-keys", "settings", "webhooks", "dead-letters")
     for action in ("read", "write")
 )
 """Every scope that an API key can have."""
@@ -37,7 +37,7 @@ _READ = frozenset({"products:read", "batches:read", "units:read"})
 ROLE_SCOPES: dict[Role, frozenset[str]] = {
     Role.VIEWER: frozenset({"products:read", "batches:read"}),
     Role.FACTORY_MANAGER: _READ | {"products:write", "batches:write", "units:write"},
-    Role.COMPLIANCE: _READ | {"api-keys:read", "settings:read"},
+    Role.COMPLIANCE: _READ | {"api-keys:read", "settings:read", "webhooks:read", "dead-letters:read"},
     Role.ADMIN: TENANT_SCOPES,
     Role.SUPER_ADMIN: TENANT_SCOPES | {"anchors:read", "anchors:write"},
 }

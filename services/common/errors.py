@@ -95,6 +95,15 @@ class InvalidPageToken(InvalidArgument):
         super().__init__("page_token is not one of this listing's; start again without it")
 
 
+class WebhookTargetRefused(InvalidArgument):
+    """A webhook's target that is not https, or leads to an address that is not public."""
+
+    reason = "WEBHOOK_TARGET_REFUSED"
+
+    def __init__(self, description: str) -> None:
+        super().__init__(f"url: {description}", violations=[Violation("url", description)])
+
+
 class Unauthenticated(VokeTagError):
     """No credentials, or credentials that do not hold."""
 
@@ -170,6 +179,24 @@ class ApiKeyNotFound(NotFound):
 
     def __init__(self) -> None:
         super().__init__("no such API key")
+
+
+class WebhookNotFound(NotFound):
+    """No such webhook endpoint or delivery for the tenant."""
+
+    reason = "WEBHOOK_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("no such webhook endpoint or delivery")
+
+
+class DeadLetterNotFound(NotFound):
+    """No such dead letter for the tenant."""
+
+    reason = "DEAD_LETTER_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("no such dead letter")
 
 
 class AnchorNotFound(NotFound):
@@ -308,6 +335,33 @@ class SandboxLimit(FailedPrecondition):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"in sandbox mode a batch has at most {limit} units; leave sandbox mode in the settings")
+
+
+class DeadLetterResolved(FailedPrecondition):
+    """Somebody decided about the dead letter already."""
+
+    reason = "DEAD_LETTER_RESOLVED"
+
+    def __init__(self, resolution: str) -> None:
+        super().__init__(f"the dead letter was {resolution} already", metadata={"resolution": resolution})
+
+
+class WebhookDisabled(FailedPrecondition):
+    """Nothing is sent to a disabled endpoint."""
+
+    reason = "WEBHOOK_DISABLED"
+
+    def __init__(self) -> None:
+        super().__init__("the webhook endpoint is disabled; enable it first")
+
+
+class WebhookLimit(FailedPrecondition):
+    """As many endpoints as a tenant may have."""
+
+    reason = "WEBHOOK_LIMIT"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"a tenant has at most {limit} webhook endpoints; delete one first")
 
 
 class ResourceExhausted(VokeTagError):

@@ -14,8 +14,11 @@ from services.common.tokens import TokenVerifier
 from services.factory.authentication import Authenticator
 from services.factory.hot_state import HotState
 from services.factory.idempotency import Writes
+from services.factory.model.dead_letters import BATCH_ANCHORING, BATCH_ISSUING, WEBHOOK_DELIVERY
 from services.factory.operations.api_keys import ApiKeys
 from services.factory.operations.batches import QUEUE_NAME, Batches
+from services.factory.operations.dead_letters import DeadLetters
+from services.factory.operations.deliveries import Deliveries
 from services.factory.operations.key_check import KeyCheck
 from services.factory.operations.products import Products
 from services.factory.operations.proofs import Proofs
@@ -24,9 +27,14 @@ from services.factory.operations.signing_keys import ensure_signing_keys
 from services.factory.operations.unit_events import UnitEvents
 from services.factory.operations.units import Units
 from services.factory.operations.watching import BatchWatch
+from services.factory.operations.webhooks import Webhooks
 from services.factory.servicer import FactoryServicer
 from services.factory.settings import Settings
+from services.factory.webhook_secrets import WebhookSecrets
+from services.factory.webhook_targets import Targets
 from voketag.factory.v1 import factory_pb2
+
+_NAME_THREADS = 8
 
 DESCRIPTOR = factory_pb2.DESCRIPTOR.services_by_name["FactoryService"]
 
@@ -44,16 +52,34 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
         await ensure_signing_keys(database=database, clock=clock, keys=keys, active=settings.signing_key_id)
         key_check = KeyCheck(database=database, clock=clock)
         await stack.enter_async_context(key_check.noting_use(every_seconds=settings.api_key_use_seconds))
+        targets = await stack.enter_async_context(
+            aclosing(Targets(private=settings.webhook_private_targets, threads=_NAME_THREADS))
+        )
+        batches = Batches(database=database, queue=queue, signing_key_id=settings.signing_key_id)
+        deliveries = Deliveries(database=database, clock=clock)
         servicer = FactoryServicer(
             writes=Writes(database=database, clock=clock),
             products=Products(database=database, clock=clock),
-            batches=Batches(database=database, queue=queue, signing_key_id=settings.signing_key_id),
+            batches=batches,
             watch=BatchWatch(database=database),
             units=Units(database=database, keys=keys, hot_state=hot_state),
             api_keys=ApiKeys(database=database, clock=clock),
             proofs=Proofs(database=database, keys=keys),
             settings=TenantSettings(database=database, clock=clock, hot_state=hot_state),
             unit_events=UnitEvents(database=database),
+            webhooks=Webhooks(
+                database=database, clock=clock, targets=targets, secrets=WebhookSecrets(settings.webhook_keys)
+            ),
+            deliveries=deliveries,
+            dead_letters=DeadLetters(
+                database=database,
+                clock=clock,
+                replays={
+                    WEBHOOK_DELIVERY: deliveries.replay,
+                    BATCH_ISSUING: batches.replay,
+                    BATCH_ANCHORING: batches.replay,
+                },
+            ),
         )
         server = Server(
             settings=settings,

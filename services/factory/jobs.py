@@ -25,7 +25,6 @@ from services.factory.model.issuing import Claim
 from services.factory.operations.anchoring import Submitter
 from services.factory.operations.claims import Claims
 from services.factory.operations.issuing import Issuer
-from services.factory.operations.outbox import Publisher
 from services.factory.storage.issuing import LeaseLost
 
 _ATTEMPTS_AT_A_FAULT = 5
@@ -66,12 +65,10 @@ class BatchWorker:
         claims: Claims,
         issuer: Issuer,
         submitter: Submitter,
-        publisher: Publisher,
         at_once: int,
         sweep_seconds: float,
     ) -> None:
         self._claims = claims
-        self._publisher = publisher
         self._lanes = (
             _Lane(TO_ISSUE, issuer.issue, at_once),
             _Lane(TO_ANCHOR, submitter.submit, _SUBMITTED_AT_ONCE),
@@ -105,7 +102,6 @@ class BatchWorker:
             for lane in self._lanes:
                 while lane.free and (claim := await self._claims.take(lane.states)) is not None:
                     self._start(lane, claim)
-            await self._publisher.publish()
             _due_batches.set(await self._claims.count_overdue())
         except Unavailable:
             _log.warning("the database is away, looking again soon")

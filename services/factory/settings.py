@@ -1,6 +1,8 @@
 """Factory's settings: the server's, the worker's and the command line's."""
 
-from pydantic import DirectoryPath, Field
+from typing import Self
+
+from pydantic import DirectoryPath, Field, FilePath, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.common.settings import ProcessSettings, ServerSettings, ServiceIdentity
@@ -17,7 +19,23 @@ class UnitKeySettings(BaseSettings):
     """The key of new batches; its file is in `unit_keys`. Older keys stay there as long as their codes are read."""
 
 
-class Settings(ServerSettings, UnitKeySettings):
+class WebhookSettings(ProcessSettings):
+    """A process that makes or uses webhook secrets."""
+
+    webhook_keys: DirectoryPath
+    """Folder of `<key id>.key` files (1..255), 64 hex digits each, that webhook secrets are encrypted with; the newest
+    encrypts, all decrypt."""
+    webhook_private_targets: bool = False
+    """Webhooks may go to private and loopback addresses, and over plain http. Only where the environment is `local`."""
+
+    @model_validator(mode="after")
+    def _private_targets_are_local(self) -> Self:
+        if self.webhook_private_targets and self.environment != "local":
+            raise ValueError("webhook_private_targets opens our network to every tenant; only `local` may have it")
+        return self
+
+
+class Settings(ServerSettings, UnitKeySettings, WebhookSettings):
     """What the server needs."""
 
     hot_state_url: str = "redis://127.0.0.1:63790/1"
@@ -26,7 +44,7 @@ class Settings(ServerSettings, UnitKeySettings):
     """How often the last use of API keys is written."""
 
 
-class WorkerSettings(ProcessSettings, UnitKeySettings, ServiceIdentity):
+class WorkerSettings(UnitKeySettings, ServiceIdentity, WebhookSettings):
     """What the worker needs."""
 
     anchor_address: str
@@ -39,7 +57,17 @@ class WorkerSettings(ProcessSettings, UnitKeySettings, ServiceIdentity):
     lease_seconds: float = Field(default=15, ge=1)
     """How long a batch stays with a worker that gives no sign. Longer than any one chunk takes to write."""
     sweep_seconds: float = Field(default=2, gt=0)
-    """How often due batches are looked for when no nudge comes."""
+    """How often due batches and webhooks are looked for when no nudge comes."""
+    webhooks_at_once: int = Field(default=128, ge=1)
+    """Webhook requests that this worker makes at a time."""
+    webhooks_per_endpoint: int = Field(default=4, ge=1)
+    """Webhook requests that this worker makes to one endpoint at a time; one alone while it fails."""
+    webhook_timeout_seconds: float = Field(default=10, gt=0)
+    """How long a webhook's request may take, from its name's resolution to the last byte."""
+    webhook_ca_file: FilePath | None = None
+    """PEM file of authorities to trust for webhooks beside the usual ones."""
+    event_retention_days: int = Field(default=30, ge=1)
+    """How long published events, ended deliveries with their log, and decided dead letters are kept."""
 
 
 class CliSettings(ProcessSettings):

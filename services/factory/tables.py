@@ -161,11 +161,96 @@ outbox = Table(
     Column("event_id", Uuid, primary_key=True),
     Column("tenant_id", Uuid, nullable=False),
     Column("topic", Text, nullable=False),
-    Column("subject", Uuid, nullable=False),
+    Column("subject", Text, nullable=False),
     Column("payload", JSONB, nullable=False),
     Column("created_at", _Time, nullable=False),
     Column("published_at", _Time),
     Index("outbox_waiting", "created_at", postgresql_where=text("published_at IS NULL")),
+    Index("outbox_published", "published_at", postgresql_where=text("published_at IS NOT NULL")),
+)
+
+# Where tenants want their events. Secrets are encrypted (webhook_secrets.py); a deleted endpoint keeps none.
+webhook_endpoints = Table(
+    "webhook_endpoints",
+    metadata,
+    Column("endpoint_id", Uuid, primary_key=True),
+    Column("tenant_id", Uuid, ForeignKey("factory.tenants.tenant_id"), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("events", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("disabled", Boolean, nullable=False, server_default=text("false")),
+    Column("disabled_reason", Text, nullable=False, server_default=""),
+    Column("secret", LargeBinary, nullable=False),
+    Column("previous_secret", LargeBinary),
+    Column("previous_secret_until", _Time),
+    Column("created_at", _Time, nullable=False),
+    Column("updated_at", _Time, nullable=False),
+    Column("deleted_at", _Time),
+    Index("webhook_endpoints_listing", "tenant_id", "endpoint_id"),
+)
+
+# One event on its way to one endpoint. The body is kept as it is sent: every try is byte for byte the same.
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("delivery_id", Uuid, primary_key=True),
+    Column("endpoint_id", Uuid, ForeignKey("factory.webhook_endpoints.endpoint_id"), nullable=False),
+    Column("tenant_id", Uuid, nullable=False),
+    Column("event_id", Uuid, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    # Tries of this round; a redelivery begins a new one.
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    # Tries of all rounds. A worker that tries it holds this number, and one that is late finds another.
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    # Not before this time is it tried (again); while a worker tries it, when others may believe that worker dead.
+    Column("due_at", _Time),
+    Column("created_at", _Time, nullable=False),
+    UniqueConstraint("endpoint_id", "event_id", name="webhook_deliveries_once"),
+    Index("webhook_deliveries_due", "endpoint_id", "due_at", postgresql_where=text("state = 'PENDING'")),
+    Index("webhook_deliveries_listing", "endpoint_id", "delivery_id"),
+    Index("webhook_deliveries_age", "created_at"),
+)
+
+# The log: a row a try, written before the request is made, so that a killed worker's try is there, too.
+webhook_attempts = Table(
+    "webhook_attempts",
+    metadata,
+    Column(
+        "delivery_id",
+        Uuid,
+        ForeignKey("factory.webhook_deliveries.delivery_id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("attempted_at", _Time, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("status", Integer, nullable=False, server_default=text("0")),
+    Column("latency_ms", Integer, nullable=False, server_default=text("0")),
+    Column("response_excerpt", Text, nullable=False, server_default=""),
+    Column("error", Text, nullable=False, server_default=""),
+)
+
+# Work that failed its last try, until somebody decides.
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("dead_letter_id", Uuid, primary_key=True),
+    Column("tenant_id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("payload", JSONB, nullable=False),
+    Column("created_at", _Time, nullable=False),
+    Column("resolved_at", _Time),
+    Column("resolution", Text, nullable=False, server_default=""),
+    Column("resolved_by", Text, nullable=False, server_default=""),
+    Column("reason", Text, nullable=False, server_default=""),
+    Index("dead_letters_listing", "tenant_id", "dead_letter_id"),
+    Index("dead_letters_waiting", "created_at", postgresql_where=text("resolved_at IS NULL")),
+    Index("dead_letters_subject", "subject", postgresql_where=text("resolved_at IS NULL")),
+    Index("dead_letters_resolved", "resolved_at", postgresql_where=text("resolved_at IS NOT NULL")),
 )
 
 # Who did what to a tenant's things, when and why. The service may add rows and read them, nothing else (its grants).

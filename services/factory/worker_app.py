@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from services.common.clock import SystemClock
+from services.common.clock import Clock, SystemClock
 from services.common.database import Database
 from services.common.queue import Periodic, run_worker
 from services.common.rpc.channels import Peer, channel
@@ -17,10 +17,19 @@ from services.factory.minting_pool import MintingPool
 from services.factory.operations.anchoring import Submitter
 from services.factory.operations.batches import JOB, QUEUE_NAME
 from services.factory.operations.claims import Claims
+from services.factory.operations.delivering import Deliverer
+from services.factory.operations.event_retention import EventRetention
 from services.factory.operations.issuing import Issuer
 from services.factory.operations.outbox import Publisher
 from services.factory.operations.retention import Retention
 from services.factory.settings import WorkerSettings
+from services.factory.webhook_jobs import WebhookWorker
+from services.factory.webhook_secrets import WebhookSecrets
+from services.factory.webhook_sender import WebhookSender
+from services.factory.webhook_targets import Targets
+
+_RECORDING_SECONDS = 10.0
+"""How long the outcome of a delivery may wait for the database before another worker may try it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +37,14 @@ class Worker:
     """What the worker does."""
 
     batches: BatchWorker
+    webhooks: WebhookWorker
     retention: Retention
+    event_retention: EventRetention
+
+    async def look(self, key: str) -> None:
+        """Take a nudge: a batch is due, or an event waits, or both."""
+        await self.batches.look(key)
+        self.webhooks.look()
 
 
 @asynccontextmanager
@@ -43,16 +59,45 @@ async def open_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
             MintingPool(processes=settings.issue_processes, keys_folder=settings.unit_keys)
         )
         anchors = AnchorClient(channel=anchor_channel, peer=Peer(name="anchor", tokens=ServiceTokens(signer)))
+        webhooks = await stack.enter_async_context(_open_webhooks(settings, database, clock))
         yield Worker(
             batches=BatchWorker(
                 claims=Claims(database=database, lease=timedelta(seconds=settings.lease_seconds)),
                 issuer=Issuer(database=database, minter=minter),
                 submitter=Submitter(database=database, anchors=anchors),
-                publisher=Publisher(database=database),
                 at_once=settings.batches_at_once,
                 sweep_seconds=settings.sweep_seconds,
             ),
+            webhooks=webhooks,
             retention=Retention(database=database, clock=clock),
+            event_retention=EventRetention(
+                database=database, clock=clock, kept=timedelta(days=settings.event_retention_days)
+            ),
+        )
+
+
+@asynccontextmanager
+async def _open_webhooks(settings: WorkerSettings, database: Database, clock: Clock) -> AsyncIterator[WebhookWorker]:
+    async with (
+        aclosing(Targets(private=settings.webhook_private_targets, threads=settings.webhooks_at_once)) as targets,
+        WebhookSender(
+            targets=targets, timeout_seconds=settings.webhook_timeout_seconds, ca_file=settings.webhook_ca_file
+        ) as sender,
+    ):
+        yield WebhookWorker(
+            database=database,
+            clock=clock,
+            publisher=Publisher(database=database, clock=clock),
+            deliverer=Deliverer(
+                database=database,
+                clock=clock,
+                sender=sender,
+                secrets=WebhookSecrets(settings.webhook_keys),
+                in_hand=timedelta(seconds=settings.webhook_timeout_seconds + _RECORDING_SECONDS),
+            ),
+            at_once=settings.webhooks_at_once,
+            per_endpoint=settings.webhooks_per_endpoint,
+            sweep_seconds=settings.sweep_seconds,
         )
 
 
@@ -60,12 +105,16 @@ async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
     """Work until `stop` is set."""
     async with open_worker(settings) as worker, asyncio.TaskGroup() as group:
         group.create_task(worker.batches.run(stop))
+        group.create_task(worker.webhooks.run(stop))
         group.create_task(
             run_worker(
                 url=settings.queue_url,
                 name=QUEUE_NAME,
-                jobs={JOB: worker.batches.look},
-                periodic=[Periodic(run=worker.retention.forget_answers, seconds=60)],
+                jobs={JOB: worker.look},
+                periodic=[
+                    Periodic(run=worker.retention.forget_answers, seconds=60),
+                    Periodic(run=worker.event_retention.forget_events, seconds=60),
+                ],
                 max_jobs=10,
                 job_timeout_seconds=10,
                 stop=stop,

@@ -85,8 +85,18 @@ def unit_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def webhook_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the key that webhook secrets are encrypted with."""
+    folder = tmp_path_factory.mktemp("webhook-keys")
+    (folder / "1.key").write_text(bytes(range(32, 64)).hex())
+    return folder
+
+
 @pytest.fixture
-def factory_settings(database_url: DatabaseUrl, valkey: Valkey, token_keys: TokenKeys, unit_keys: Path) -> Settings:
+def factory_settings(
+    database_url: DatabaseUrl, valkey: Valkey, token_keys: TokenKeys, unit_keys: Path, webhook_keys: Path
+) -> Settings:
     """Settings of a Factory server on a free port."""
     return Settings(
         listen="127.0.0.1:0",
@@ -97,6 +107,8 @@ def factory_settings(database_url: DatabaseUrl, valkey: Valkey, token_keys: Toke
         token_public_keys=token_keys.public,
         unit_keys=unit_keys,
         signing_key_id=1,
+        webhook_keys=webhook_keys,
+        webhook_private_targets=True,
         api_key_use_seconds=0.2,
         stop_grace_seconds=0.1,
     )

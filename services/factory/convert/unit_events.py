@@ -19,7 +19,7 @@ def events(request: unit_events_pb2.NoteUnitEventsRequest) -> list[Event]:
             event_id=UUID(each.event_id),
             tenant_id=UUID(each.tenant_id),
             topic=_TOPICS[each.kind],
-            subject=UUID(each.batch_id),
+            subject=each.batch_id,
             payload={
                 **texts("details", each.details),
                 "unit_id": str(each.unit_id),

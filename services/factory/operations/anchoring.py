@@ -13,8 +13,11 @@ from uuid import UUID
 from services.common.database import Database, Transaction
 from services.common.errors import InvalidArgument, RootConflict
 from services.factory.model.batches import AnchorOutcome, Batch, BatchState
+from services.factory.model.dead_letters import Resolution
 from services.factory.model.issuing import Claim
 from services.factory.operations import outbox
+from services.factory.operations.dead_letters import settle
+from services.factory.operations.stopping import note_stopped
 from services.factory.storage import batches as batch_storage
 from services.factory.storage import issuing as storage
 
@@ -71,7 +74,7 @@ class Submitter:
         async with self._database.transaction() as tx:
             await storage.postpone(tx, claim, _RESUBMIT_AFTER)
             if outcome is not None and outcome.anchor is not None:
-                await settle(tx, await batch_storage.hold_any(tx, batch.batch_id), outcome)
+                await take_outcome(tx, await batch_storage.hold_any(tx, batch.batch_id), outcome)
 
     async def _complete_sandbox(self, batch: Batch) -> None:
         """Complete a trial: a chain is for goods, and for ever."""
@@ -84,10 +87,10 @@ class Submitter:
     async def _give_up(self, claim: Claim, error: str) -> None:
         async with self._database.transaction() as tx:
             await storage.fail(tx, claim, BatchState.ANCHOR_FAILED, error)
-            await outbox.note(tx, await batch_storage.hold_any(tx, claim.batch.batch_id), "batch.failed")
+            await note_stopped(tx, await batch_storage.hold_any(tx, claim.batch.batch_id))
 
 
-async def settle(tx: Transaction, batch: Batch, outcome: AnchorOutcome) -> None:
+async def take_outcome(tx: Transaction, batch: Batch, outcome: AnchorOutcome) -> None:
     """Take an outcome into a held batch whose root it is for. A repeated outcome changes nothing.
 
     Outcomes come at least once and a failure may come late: it only stops a batch that waits. A confirmation counts
@@ -97,8 +100,9 @@ async def settle(tx: Transaction, batch: Batch, outcome: AnchorOutcome) -> None:
     if outcome.anchor is None:
         if batch.state is BatchState.ANCHORING:
             failed = await batch_storage.change_state(tx, batch.batch_id, BatchState.ANCHOR_FAILED, error=outcome.error)
-            await outbox.note(tx, failed, "batch.failed")
+            await note_stopped(tx, failed)
     elif outcome.anchor != batch.anchor:
         completed = await batch_storage.complete(tx, batch.batch_id, outcome.anchor)
         if batch.state is not BatchState.COMPLETED:
             await outbox.note(tx, completed, "batch.completed")
+            await settle(tx, batch.tenant_id, [batch.batch_id], Resolution.RECOVERED, now=completed.updated_at)

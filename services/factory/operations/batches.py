@@ -15,10 +15,12 @@ from services.factory.model.batches import (
     BatchOrder,
     BatchState,
 )
+from services.factory.model.dead_letters import PLATFORM, DeadLetter, Resolution
 from services.factory.model.page import Page
 from services.factory.model.settings import SANDBOX_QUANTITY
 from services.factory.operations import outbox
-from services.factory.operations.anchoring import settle
+from services.factory.operations.anchoring import take_outcome
+from services.factory.operations.dead_letters import settle
 from services.factory.storage import batches as storage
 from services.factory.storage import settings
 
@@ -62,16 +64,24 @@ class Batches:
         async with self._database.reading() as tx:
             return Page.cut(await storage.page(tx, tenant_id, wanted, below=before, limit=limit + 1), limit)
 
-    async def retry(self, tx: Transaction, tenant_id: UUID, batch_id: UUID) -> Batch:
-        """Let a stopped batch go on from where it stopped; WrongBatchState when it did not stop."""
+    async def retry(self, tx: Transaction, tenant_id: UUID, batch_id: UUID, *, who: str = PLATFORM) -> Batch:
+        """Let a stopped batch go on from where it stopped; WrongBatchState when it did not stop.
+
+        Its dead letter counts as replayed by `who`.
+        """
         batch = await storage.hold(tx, tenant_id, batch_id)
         if batch.state not in RETRIES:
             raise WrongBatchState(batch.state.name, "FAILED or ANCHOR_FAILED")
         going_on = await storage.change_state(tx, batch_id, RETRIES[batch.state])
+        await settle(tx, tenant_id, [batch_id], Resolution.REPLAYED, who=who, now=going_on.updated_at)
         await self._note(tx, going_on, "batch.retried")
         return going_on
 
-    async def cancel(self, tx: Transaction, tenant_id: UUID, batch_id: UUID) -> Batch:
+    async def replay(self, tx: Transaction, letter: DeadLetter) -> Batch:
+        """Let the batch of a dead letter go on; WrongBatchState."""
+        return await self.retry(tx, letter.tenant_id, UUID(letter.subject))
+
+    async def cancel(self, tx: Transaction, tenant_id: UUID, batch_id: UUID, *, who: str = PLATFORM) -> Batch:
         """Cancel a batch, or leave it cancelled; WrongBatchState once its root may be on its way to the chain.
 
         Waits for a chunk that is being written; the worker then finds its lease gone. Units that are written stay, and
@@ -83,6 +93,7 @@ class Batches:
         if batch.state not in CANCELLABLE:
             raise WrongBatchState(batch.state.name, "PENDING, ISSUING or FAILED")
         cancelled = await storage.change_state(tx, batch_id, BatchState.CANCELLED)
+        await settle(tx, tenant_id, [batch_id], Resolution.DISCARDED, who=who, now=cancelled.updated_at)
         await self._note(tx, cancelled, "batch.cancelled")
         return cancelled
 
@@ -92,7 +103,7 @@ class Batches:
             batch = await storage.hold_any(tx, batch_id)
             if batch.merkle_root != outcome.merkle_root:
                 raise RootConflict
-            await settle(tx, batch, outcome)
+            await take_outcome(tx, batch, outcome)
 
     async def _note(self, tx: Transaction, batch: Batch, topic: str) -> None:
         await outbox.note(tx, batch, topic)

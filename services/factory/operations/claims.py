@@ -7,7 +7,7 @@ from uuid import uuid4
 from services.common.database import Database
 from services.factory.model.batches import OPEN, BatchState
 from services.factory.model.issuing import Claim
-from services.factory.operations import outbox
+from services.factory.operations.stopping import note_stopped
 from services.factory.storage import batches as batch_storage
 from services.factory.storage import issuing as storage
 
@@ -44,7 +44,7 @@ class Claims:
         anchoring = claim.batch.state is BatchState.ANCHORING
         async with self._database.transaction() as tx:
             await storage.fail(tx, claim, BatchState.ANCHOR_FAILED if anchoring else BatchState.FAILED, error)
-            await outbox.note(tx, await batch_storage.hold_any(tx, claim.batch.batch_id), "batch.failed")
+            await note_stopped(tx, await batch_storage.hold_any(tx, claim.batch.batch_id))
 
     async def count_overdue(self) -> int:
         """Return how many batches wait for a worker."""

@@ -16,4 +16,4 @@ class UnitEvents:
     async def note(self, events: Sequence[Event]) -> None:
         """Keep events, all or none; one that is there already stays as it is."""
         async with self._database.transaction() as tx:
-            await outbox.add_new(tx, events)
+            await outbox.add(tx, events)

@@ -3,23 +3,36 @@
 from services.factory.idempotency import Writes
 from services.factory.operations.api_keys import ApiKeys
 from services.factory.operations.batches import Batches
+from services.factory.operations.dead_letters import DeadLetters
+from services.factory.operations.deliveries import Deliveries
 from services.factory.operations.products import Products
 from services.factory.operations.proofs import Proofs
 from services.factory.operations.settings import Settings
 from services.factory.operations.unit_events import UnitEvents
 from services.factory.operations.units import Units
 from services.factory.operations.watching import BatchWatch
+from services.factory.operations.webhooks import Webhooks
 from services.factory.servicer.api_keys import ApiKeyMethods
 from services.factory.servicer.batches import BatchMethods
+from services.factory.servicer.dead_letters import DeadLetterMethods
 from services.factory.servicer.products import ProductMethods
 from services.factory.servicer.proofs import ProofMethods
 from services.factory.servicer.settings import SettingsMethods
 from services.factory.servicer.unit_events import UnitEventMethods
 from services.factory.servicer.units import UnitMethods
+from services.factory.servicer.webhooks import WebhookMethods
 
 
 class FactoryServicer(
-    ProductMethods, BatchMethods, UnitMethods, ApiKeyMethods, ProofMethods, SettingsMethods, UnitEventMethods
+    ProductMethods,
+    BatchMethods,
+    UnitMethods,
+    ApiKeyMethods,
+    ProofMethods,
+    SettingsMethods,
+    UnitEventMethods,
+    WebhookMethods,
+    DeadLetterMethods,
 ):
     """All of the contract's methods. Each topic's class names the use cases that it needs."""
 
@@ -35,6 +48,9 @@ class FactoryServicer(
         proofs: Proofs,
         settings: Settings,
         unit_events: UnitEvents,
+        webhooks: Webhooks,
+        deliveries: Deliveries,
+        dead_letters: DeadLetters,
     ) -> None:
         self._writes = writes
         self._products = products
@@ -45,3 +61,6 @@ class FactoryServicer(
         self._proofs = proofs
         self._settings = settings
         self._unit_events = unit_events
+        self._webhooks = webhooks
+        self._deliveries = deliveries
+        self._dead_letters = dead_letters

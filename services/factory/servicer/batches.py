@@ -7,7 +7,7 @@ from google.protobuf.empty_pb2 import Empty
 from services.common.paging import page_size
 from services.common.rpc.call import Call
 from services.factory.convert import batches as convert
-from services.factory.convert.fields import position_uuid
+from services.factory.convert.fields import position_uuid, who
 from services.factory.idempotency import Writes
 from services.factory.operations.batches import Batches
 from services.factory.operations.watching import BatchWatch
@@ -51,16 +51,16 @@ class BatchMethods:
 
     async def retry_batch(self, request: factory_pb2.RetryBatchRequest, call: Call) -> factory_pb2.Batch:
         """Let a stopped batch go on."""
-        batch_id = convert.batch_id(request)
+        batch_id, author = convert.batch_id(request), who(call.caller)
         return await self._writes.once(
-            call, request, lambda tx: self._batches.retry(tx, call.caller.tenant, batch_id), convert.batch
+            call, request, lambda tx: self._batches.retry(tx, call.caller.tenant, batch_id, who=author), convert.batch
         )
 
     async def cancel_batch(self, request: factory_pb2.CancelBatchRequest, call: Call) -> factory_pb2.Batch:
         """Cancel a batch."""
-        batch_id = convert.batch_id(request)
+        batch_id, author = convert.batch_id(request), who(call.caller)
         return await self._writes.once(
-            call, request, lambda tx: self._batches.cancel(tx, call.caller.tenant, batch_id), convert.batch
+            call, request, lambda tx: self._batches.cancel(tx, call.caller.tenant, batch_id, who=author), convert.batch
         )
 
     async def report_anchor_outcome(

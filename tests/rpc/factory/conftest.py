@@ -1,9 +1,16 @@
 """What tests of Factory start from."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
+from services.common.database import Database
+from services.common.settings import ProcessSettings
+from services.factory.operations import dead_letters
+from services.factory.storage import dead_letters as storage
 from tests.conftest import DatabaseUrl
 from tests.rpc.calls import Client
 from tests.rpc.conftest import Partner
@@ -11,6 +18,7 @@ from tests.rpc.factory.issued import issue
 from voketag.factory.v1 import factory_pb2 as pb
 
 IssueBatch = Callable[..., Awaitable[str]]
+Bury = Callable[..., Awaitable[str]]
 
 
 @pytest.fixture
@@ -32,5 +40,23 @@ def issue_batch(database_url: DatabaseUrl, acme: Partner, product: pb.Product) -
             state=state,
             serials=serials,
         )
+
+    return make
+
+
+@pytest.fixture
+def bury(database_url: DatabaseUrl, acme: Partner) -> Bury:
+    """Makes a dead letter of Acme's and returns its id: `await bury(subject, kind="batch.issuing", **payload)`."""
+
+    async def make(subject: str, *, kind: str = "webhook.delivery", cause: str = "answered 500", **payload: Any) -> str:
+        settings = ProcessSettings(database_url=database_url("voketag_factory"))
+        async with aclosing(Database.open(settings)) as database:
+            async with database.transaction() as tx:
+                await dead_letters.bury(
+                    tx, acme.tenant_id, kind, subject=subject, cause=cause, payload=payload, now=datetime.now(UTC)
+                )
+            async with database.reading() as tx:
+                newest = await storage.page(tx, acme.tenant_id, kind=kind, include_resolved=False, below=None, limit=1)
+        return str(newest[0].dead_letter_id)
 
     return make

@@ -4,29 +4,35 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from google.protobuf import empty_pb2
 
 from services.common.caller import CallerKind, Role
 from services.common.rpc.methods import methods_of
 from tests.rpc.calls import Client, refusal, whole
 from tests.rpc.conftest import Partner, TokenKeys
-from tests.rpc.factory.conftest import IssueBatch
+from tests.rpc.factory.conftest import Bury, IssueBatch
 from voketag.factory.v1 import factory_pb2 as pb
+from voketag.factory.v1 import webhooks_pb2
 
 FIRST_UNIT_ID = 1099511627776
 SERVICE = pb.DESCRIPTOR.services_by_name["FactoryService"]
 METHODS = {method.name.rpartition("/")[2]: method for method in methods_of(SERVICE)}
-IDS = ("product_id", "batch_id", "unit_id", "key_id")
+IDS = ("product_id", "batch_id", "unit_id", "key_id", "delivery_id", "endpoint_id", "dead_letter_id")
 REASONS = {
     "product_id": "PRODUCT_NOT_FOUND",
     "batch_id": "BATCH_NOT_FOUND",
     "unit_id": "UNIT_NOT_FOUND",
     "key_id": "API_KEY_NOT_FOUND",
+    "endpoint_id": "WEBHOOK_NOT_FOUND",
+    "delivery_id": "WEBHOOK_NOT_FOUND",
+    "dead_letter_id": "DEAD_LETTER_NOT_FOUND",
 }
 # What a request needs beside the id to be well formed.
 MORE: dict[str, dict[str, Any]] = {
     "UpdateProduct": {"product": pb.ProductChange(name="stolen")},
     "CreateBatch": {"quantity": 1},
     "SetUnitState": {"state": pb.UNIT_STATE_BLOCKED},
+    "UpdateWebhookEndpoint": {"endpoint": webhooks_pb2.WebhookEndpointChange(description="stolen")},
 }
 
 
@@ -39,12 +45,20 @@ def for_tenants(method: str) -> bool:
     return CallerKind.SERVICE not in METHODS[method].rule.callers
 
 
-ABOUT_ONE_THING = [name for name in METHODS if for_tenants(name) and id_of(name) and not name.startswith("List")] + [
-    "ListUnits"
-]
+PARTS_OF_ONE_THING = ["ListUnits", "ListWebhookDeliveries"]
+ABOUT_ONE_THING = [
+    name for name in METHODS if for_tenants(name) and id_of(name) and not name.startswith("List")
+] + PARTS_OF_ONE_THING
 # Settings are about the caller's own tenant by their nature; test_settings.py holds them apart.
 OF_THE_CALLER = {"GetSettings", "UpdateSettings", "ListSettingsVersions"}
-LISTINGS = [name for name in METHODS if name.startswith("List") and name not in OF_THE_CALLER | {"ListUnits"}]
+LISTINGS = [name for name in METHODS if name.startswith("List") and name not in OF_THE_CALLER | set(PARTS_OF_ONE_THING)]
+
+
+def request_about(method: str, ids: dict[str, Any]) -> Any:
+    """A request that is well formed and about the thing of that id."""
+    kind = METHODS[method].request
+    named = {id_of(method)} | ({"endpoint_id"} & set(kind.DESCRIPTOR.fields_by_name))
+    return kind(**{str(each): ids[str(each)] for each in named}, **MORE.get(method, {}))
 
 
 def test_no_method_is_left_out() -> None:
@@ -53,17 +67,26 @@ def test_no_method_is_left_out() -> None:
     assert set(METHODS) - services - set(ABOUT_ONE_THING) - set(LISTINGS) - OF_THE_CALLER == {
         "CreateProduct",
         "CreateApiKey",
+        "CreateWebhookEndpoint",
+        "ReplayDeadLetters",
     }
 
 
 @pytest.fixture
-async def ids(factory: Client, product: pb.Product, issue_batch: IssueBatch) -> dict[str, Any]:
+async def ids(factory: Client, product: pb.Product, issue_batch: IssueBatch, bury: Bury) -> dict[str, Any]:
+    endpoint = webhooks_pb2.CreateWebhookEndpointRequest(url="http://127.0.0.1:9/hook")
+    endpoint_id = (await factory.CreateWebhookEndpoint(endpoint)).endpoint.endpoint_id
+    test = webhooks_pb2.TestWebhookEndpointRequest(endpoint_id=endpoint_id)
+    delivery_id = (await factory.TestWebhookEndpoint(test)).delivery_id
     key = await factory.CreateApiKey(pb.CreateApiKeyRequest(name="line 3", scopes=["products:read"]))
     return {
         "product_id": product.product_id,
         "batch_id": await issue_batch(2),
         "unit_id": FIRST_UNIT_ID,
         "key_id": key.api_key.key_id,
+        "endpoint_id": endpoint_id,
+        "delivery_id": delivery_id,
+        "dead_letter_id": await bury(delivery_id, endpoint_id=endpoint_id),
     }
 
 
@@ -80,7 +103,7 @@ async def test_what_belongs_to_another_tenant_is_not_found(
 ) -> None:
     named = id_of(method)
     assert named
-    request = METHODS[method].request(**{named: ids[named]}, **MORE.get(method, {}))
+    request = request_about(method, ids)
     for stranger in strangers:
         call = getattr(stranger, method)(request)
         refused = await refusal(whole(call) if METHODS[method].server_streaming else call)
@@ -90,14 +113,13 @@ async def test_what_belongs_to_another_tenant_is_not_found(
 @pytest.mark.parametrize("method", ABOUT_ONE_THING)
 async def test_the_same_request_reaches_its_owner(ids: dict[str, Any], factory: Client, method: str) -> None:
     """So that the refusals above are about the tenant and nothing else."""
-    named = id_of(method)
-    assert named
-    request = METHODS[method].request(**{named: ids[named]}, **MORE.get(method, {}))
+    request = request_about(method, ids)
     call = getattr(factory, method)(request)
     if method in {"RetryBatch", "CancelBatch"}:  # nothing is left to retry or to cancel in a completed batch
         assert (await refusal(call)).reason == "BATCH_STATE"
     else:
-        assert await (whole(call) if METHODS[method].server_streaming else call)
+        answer = await (whole(call) if METHODS[method].server_streaming else call)
+        assert answer or METHODS[method].response is empty_pb2.Empty
 
 
 @pytest.mark.parametrize("method", LISTINGS)

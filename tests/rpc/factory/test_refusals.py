@@ -14,12 +14,14 @@ from services.common.rpc.methods import methods_of
 from tests.rpc.calls import Client, refusal, whole
 from tests.rpc.conftest import Partner, TokenKeys
 from voketag.factory.v1 import factory_pb2 as pb
+from voketag.factory.v1 import webhooks_pb2
 
 METHODS = {
     method.name.rpartition("/")[2]: method for method in methods_of(pb.DESCRIPTOR.services_by_name["FactoryService"])
 }
 UUID = "0197a1b2-0000-7000-8000-000000000000"
 OK = {"sku": "A", "name": "A"}
+HOOK = {"url": "http://127.0.0.1:9/hook"}
 
 BAD = [
     ("CreateProduct", {}, "sku"),
@@ -96,6 +98,38 @@ BAD = [
     ("RotateApiKey", {"key_id": "0" * 16, "overlap_seconds": -1}, "overlap_seconds"),
     ("RotateApiKey", {"key_id": "0" * 16, "overlap_seconds": 2_592_001}, "overlap_seconds"),
     ("RevokeApiKey", {"key_id": "0000000000000000\0"}, "key_id"),
+    ("CreateWebhookEndpoint", {}, "url"),
+    ("CreateWebhookEndpoint", {"url": "ftp://hook.example/"}, "url"),
+    ("CreateWebhookEndpoint", {"url": "https://hook.example/" + "x" * 2000}, "url"),
+    ("CreateWebhookEndpoint", {**HOOK, "events": ["batch.eaten"]}, "events"),
+    ("CreateWebhookEndpoint", {**HOOK, "events": ["*"]}, "events"),
+    ("CreateWebhookEndpoint", {**HOOK, "description": "\0"}, "description"),
+    ("CreateWebhookEndpoint", {**HOOK, "description": "x" * 201}, "description"),
+    ("GetWebhookEndpoint", {"endpoint_id": "x"}, "endpoint_id"),
+    ("UpdateWebhookEndpoint", {"endpoint_id": UUID}, "endpoint"),
+    (
+        "UpdateWebhookEndpoint",
+        {
+            "endpoint_id": UUID,
+            "endpoint": webhooks_pb2.WebhookEndpointChange(disabled=True),
+            "update_mask": FieldMask(paths=["secret"]),
+        },
+        "update_mask",
+    ),
+    ("DeleteWebhookEndpoint", {}, "endpoint_id"),
+    ("RotateWebhookSecret", {"endpoint_id": UUID, "overlap_seconds": 604_801}, "overlap_seconds"),
+    ("RotateWebhookSecret", {"endpoint_id": UUID, "overlap_seconds": -1}, "overlap_seconds"),
+    ("TestWebhookEndpoint", {"endpoint_id": "x"}, "endpoint_id"),
+    ("ListWebhookDeliveries", {"endpoint_id": UUID, "state": 9}, "state"),
+    ("GetWebhookDelivery", {"endpoint_id": UUID, "delivery_id": "x"}, "delivery_id"),
+    ("RedeliverWebhooks", {"endpoint_id": UUID}, "which"),
+    ("RedeliverWebhooks", {"endpoint_id": UUID, "delivery_id": "x"}, "delivery_id"),
+    ("ListDeadLetters", {"kind": "\0"}, "kind"),
+    ("GetDeadLetter", {"dead_letter_id": "x"}, "dead_letter_id"),
+    ("ReplayDeadLetter", {"dead_letter_id": "x"}, "dead_letter_id"),
+    ("ReplayDeadLetters", {}, "kind"),
+    ("DiscardDeadLetter", {"dead_letter_id": UUID, "reason": "\0"}, "reason"),
+    ("DiscardDeadLetter", {"dead_letter_id": UUID, "reason": "x" * 501}, "reason"),
 ]
 
 UNKNOWN = [
@@ -106,6 +140,12 @@ UNKNOWN = [
     ("SetUnitState", {"unit_id": 1, "state": 1}, "UNIT_NOT_FOUND"),
     ("SetUnitState", {"unit_id": 2**63 - 1, "state": 1}, "UNIT_NOT_FOUND"),
     ("RevokeApiKey", {"key_id": "0" * 16}, "API_KEY_NOT_FOUND"),
+    ("GetWebhookEndpoint", {"endpoint_id": UUID}, "WEBHOOK_NOT_FOUND"),
+    ("DeleteWebhookEndpoint", {"endpoint_id": UUID}, "WEBHOOK_NOT_FOUND"),
+    ("ListWebhookDeliveries", {"endpoint_id": UUID}, "WEBHOOK_NOT_FOUND"),
+    ("GetWebhookDelivery", {"endpoint_id": UUID, "delivery_id": UUID}, "WEBHOOK_NOT_FOUND"),
+    ("ReplayDeadLetter", {"dead_letter_id": UUID}, "DEAD_LETTER_NOT_FOUND"),
+    ("DiscardDeadLetter", {"dead_letter_id": UUID}, "DEAD_LETTER_NOT_FOUND"),
 ]
 
 
@@ -200,7 +240,7 @@ async def test_methods_of_services_are_for_those_services_alone(
 
 async def test_an_id_of_a_request_must_be_a_uuid_for_every_write(factory: Client) -> None:
     writes = [name for name, method in METHODS.items() if "request_id" in method.request.DESCRIPTOR.fields_by_name]
-    assert len(writes) == 11
+    assert len(writes) == 20
     for method in writes:
         refused = await refusal(call(factory, method, {"request_id": f"{uuid4()}\0"}))
         assert (refused.code, "request_id" in refused.fields) == ("INVALID_ARGUMENT", True), method

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from services.common.clock import SystemClock
 from services.common.errors import (
     BatchNotFound,
     ProductArchived,
@@ -116,7 +117,7 @@ async def test_only_a_stopped_batch_is_retried(shop: Shop, sql, state: BatchStat
 async def test_every_event_is_published_once(shop: Shop, sql) -> None:
     for _ in range(3):
         await shop.order(1)
-    publisher = Publisher(database=shop.database)
+    publisher = Publisher(database=shop.database, clock=SystemClock())
     assert await publisher.publish() == 3
     assert await publisher.publish() == 0
     assert sql("SELECT count(*) FROM factory.outbox WHERE published_at IS NULL") == "0"

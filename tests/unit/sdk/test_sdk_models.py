@@ -7,7 +7,7 @@ from enum import StrEnum
 import pytest
 from google.protobuf.descriptor import Descriptor, EnumDescriptor
 
-from voketag.factory.v1 import factory_pb2, settings_pb2
+from voketag.factory.v1 import dead_letters_pb2, factory_pb2, settings_pb2, webhooks_pb2
 from voketag.scan.v1 import scan_pb2
 from voketag_sdk import _convert, models
 
@@ -20,6 +20,7 @@ from voketag_sdk import _convert, models
         (models.UnitState, scan_pb2.UnitState.DESCRIPTOR),
         (models.UnitStateReason, factory_pb2.UnitStateReason.DESCRIPTOR),
         (models.Verdict, scan_pb2.Verdict.DESCRIPTOR),
+        (models.WebhookDeliveryState, webhooks_pb2.WebhookDeliveryState.DESCRIPTOR),
     ],
 )
 def test_enums_have_the_values_of_the_contracts(kind: type[StrEnum], descriptor: EnumDescriptor) -> None:
@@ -38,6 +39,12 @@ def test_enums_have_the_values_of_the_contracts(kind: type[StrEnum], descriptor:
         (models.Unit, factory_pb2.Unit.DESCRIPTOR, {"unit_id": "id"}),
         (models.ApiKey, factory_pb2.ApiKey.DESCRIPTOR, {"key_id": "id"}),
         (models.NewApiKey, factory_pb2.CreateApiKeyResponse.DESCRIPTOR, {}),
+        (models.WebhookEndpoint, webhooks_pb2.WebhookEndpoint.DESCRIPTOR, {"endpoint_id": "id"}),
+        (models.NewWebhookEndpoint, webhooks_pb2.WebhookEndpointSecret.DESCRIPTOR, {}),
+        (models.WebhookDelivery, webhooks_pb2.WebhookDelivery.DESCRIPTOR, {"delivery_id": "id"}),
+        (models.WebhookAttempt, webhooks_pb2.WebhookAttempt.DESCRIPTOR, {}),
+        (models.DeadLetter, dead_letters_pb2.DeadLetter.DESCRIPTOR, {"dead_letter_id": "id"}),
+        (models.ReplayedDeadLetters, dead_letters_pb2.ReplayDeadLettersResponse.DESCRIPTOR, {}),
         (models.TenantSettings, settings_pb2.TenantSettings.DESCRIPTOR, {}),
         (models.ScanResult, scan_pb2.ScanResponse.DESCRIPTOR, {}),
         (models.RiskFactor, scan_pb2.RiskFactor.DESCRIPTOR, {}),

@@ -10,10 +10,12 @@ import voketag_sdk
 from voketag_sdk import client
 from voketag_sdk._api_keys import AsyncApiKeys
 from voketag_sdk._batches import AsyncBatches
+from voketag_sdk._dead_letters import AsyncDeadLetters
 from voketag_sdk._products import AsyncProducts
 from voketag_sdk._settings import AsyncSettings
 from voketag_sdk._transport import _target
 from voketag_sdk._units import AsyncUnits
+from voketag_sdk._webhooks import AsyncWebhooks
 
 PAIRS = [
     (voketag_sdk.Client, voketag_sdk.AsyncClient),
@@ -22,6 +24,8 @@ PAIRS = [
     (client.Batches, AsyncBatches),
     (client.Units, AsyncUnits),
     (client.ApiKeys, AsyncApiKeys),
+    (client.Webhooks, AsyncWebhooks),
+    (client.DeadLetters, AsyncDeadLetters),
 ]
 
 

@@ -32,6 +32,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INVALID_ARGUMENT 400: a Merkle proof or receipt is not well formed."""
     ERROR_REASON_INVALID_PAGE_TOKEN: _ErrorReason.ValueType  # 4
     """INVALID_ARGUMENT 400: the page token is not one of this listing's. Start again without it."""
+    ERROR_REASON_WEBHOOK_TARGET_REFUSED: _ErrorReason.ValueType  # 6
+    """INVALID_ARGUMENT 400: a webhook's target is refused: not https, or an address that is not public."""
     ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 10
     """UNAUTHENTICATED 401: no credentials, or credentials that do not hold. Sign in again or check the key."""
     ERROR_REASON_WRONG_CREDENTIALS: _ErrorReason.ValueType  # 11
@@ -56,6 +58,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND 404: no such path or method."""
     ERROR_REASON_ENTRY_NOT_FOUND: _ErrorReason.ValueType  # 28
     """NOT_FOUND 404: no scan of that id is in the ledger; one of the last two seconds may not be in it yet."""
+    ERROR_REASON_WEBHOOK_NOT_FOUND: _ErrorReason.ValueType  # 29
+    """NOT_FOUND 404: no such webhook endpoint or delivery for this tenant."""
     ERROR_REASON_DUPLICATE_SKU: _ErrorReason.ValueType  # 30
     """ALREADY_EXISTS 409: another product of the tenant has this SKU."""
     ERROR_REASON_IDEMPOTENCY_CONFLICT: _ErrorReason.ValueType  # 31
@@ -72,6 +76,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION 400: the receipt is not ready: the batch's root is not in its tree yet. Ask again later."""
     ERROR_REASON_SIGNING_KEY_EXHAUSTED: _ErrorReason.ValueType  # 44
     """FAILED_PRECONDITION 400: the signing key has no numbers left, or is not one of this installation's."""
+    ERROR_REASON_DEAD_LETTER_RESOLVED: _ErrorReason.ValueType  # 45
+    """FAILED_PRECONDITION 400: the dead letter was replayed or discarded already."""
     ERROR_REASON_SANDBOX_LIMIT: _ErrorReason.ValueType  # 47
     """FAILED_PRECONDITION 400: the tenant is in sandbox mode, where batches have at most 1,000 units."""
     ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 50
@@ -90,10 +96,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNIMPLEMENTED 501: the server has no such method."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 64
     """INTERNAL 500: a fault of ours. The request id finds it in the logs."""
+    ERROR_REASON_DEAD_LETTER_NOT_FOUND: _ErrorReason.ValueType  # 70
+    """NOT_FOUND 404: no such dead letter for this tenant."""
     ERROR_REASON_SCAN_NOT_FOUND: _ErrorReason.ValueType  # 72
     """NOT_FOUND 404: no such scan."""
     ERROR_REASON_RESOURCE_NOT_FOUND: _ErrorReason.ValueType  # 73
     """NOT_FOUND 404: the log has no such file, or is not so long yet."""
+    ERROR_REASON_WEBHOOK_DISABLED: _ErrorReason.ValueType  # 90
+    """FAILED_PRECONDITION 400: the webhook endpoint is disabled; enable it first."""
+    ERROR_REASON_WEBHOOK_LIMIT: _ErrorReason.ValueType  # 91
+    """FAILED_PRECONDITION 400: the tenant has as many webhook endpoints as it may have. Delete one."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The `reason` of the one google.rpc.ErrorInfo (domain `voketag`) that every error carries.
@@ -110,6 +122,8 @@ ERROR_REASON_MALFORMED_PROOF: ErrorReason.ValueType  # 3
 """INVALID_ARGUMENT 400: a Merkle proof or receipt is not well formed."""
 ERROR_REASON_INVALID_PAGE_TOKEN: ErrorReason.ValueType  # 4
 """INVALID_ARGUMENT 400: the page token is not one of this listing's. Start again without it."""
+ERROR_REASON_WEBHOOK_TARGET_REFUSED: ErrorReason.ValueType  # 6
+"""INVALID_ARGUMENT 400: a webhook's target is refused: not https, or an address that is not public."""
 ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 10
 """UNAUTHENTICATED 401: no credentials, or credentials that do not hold. Sign in again or check the key."""
 ERROR_REASON_WRONG_CREDENTIALS: ErrorReason.ValueType  # 11
@@ -134,6 +148,8 @@ ERROR_REASON_METHOD_NOT_FOUND: ErrorReason.ValueType  # 27
 """NOT_FOUND 404: no such path or method."""
 ERROR_REASON_ENTRY_NOT_FOUND: ErrorReason.ValueType  # 28
 """NOT_FOUND 404: no scan of that id is in the ledger; one of the last two seconds may not be in it yet."""
+ERROR_REASON_WEBHOOK_NOT_FOUND: ErrorReason.ValueType  # 29
+"""NOT_FOUND 404: no such webhook endpoint or delivery for this tenant."""
 ERROR_REASON_DUPLICATE_SKU: ErrorReason.ValueType  # 30
 """ALREADY_EXISTS 409: another product of the tenant has this SKU."""
 ERROR_REASON_IDEMPOTENCY_CONFLICT: ErrorReason.ValueType  # 31
@@ -150,6 +166,8 @@ ERROR_REASON_RECEIPT_NOT_READY: ErrorReason.ValueType  # 43
 """FAILED_PRECONDITION 400: the receipt is not ready: the batch's root is not in its tree yet. Ask again later."""
 ERROR_REASON_SIGNING_KEY_EXHAUSTED: ErrorReason.ValueType  # 44
 """FAILED_PRECONDITION 400: the signing key has no numbers left, or is not one of this installation's."""
+ERROR_REASON_DEAD_LETTER_RESOLVED: ErrorReason.ValueType  # 45
+"""FAILED_PRECONDITION 400: the dead letter was replayed or discarded already."""
 ERROR_REASON_SANDBOX_LIMIT: ErrorReason.ValueType  # 47
 """FAILED_PRECONDITION 400: the tenant is in sandbox mode, where batches have at most 1,000 units."""
 ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 50
@@ -168,8 +186,14 @@ ERROR_REASON_UNIMPLEMENTED: ErrorReason.ValueType  # 63
 """UNIMPLEMENTED 501: the server has no such method."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 64
 """INTERNAL 500: a fault of ours. The request id finds it in the logs."""
+ERROR_REASON_DEAD_LETTER_NOT_FOUND: ErrorReason.ValueType  # 70
+"""NOT_FOUND 404: no such dead letter for this tenant."""
 ERROR_REASON_SCAN_NOT_FOUND: ErrorReason.ValueType  # 72
 """NOT_FOUND 404: no such scan."""
 ERROR_REASON_RESOURCE_NOT_FOUND: ErrorReason.ValueType  # 73
 """NOT_FOUND 404: the log has no such file, or is not so long yet."""
+ERROR_REASON_WEBHOOK_DISABLED: ErrorReason.ValueType  # 90
+"""FAILED_PRECONDITION 400: the webhook endpoint is disabled; enable it first."""
+ERROR_REASON_WEBHOOK_LIMIT: ErrorReason.ValueType  # 91
+"""FAILED_PRECONDITION 400: the tenant has as many webhook endpoints as it may have. Delete one."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -1173,7 +1173,8 @@ class CreateApiKeyRequest(_message.Message):
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What it may do: `products:read`, `products:write`, `batches:read`, `batches:write`, `units:read`, `units:write`,
-        `api-keys:read`, `api-keys:write`, `settings:read`, `settings:write`. A caller grants no scope that it does not have.
+        `api-keys:read`, `api-keys:write`, `settings:read`, `settings:write`, `webhooks:read`, `webhooks:write`,
+        `dead-letters:read`, `dead-letters:write`. A caller grants no scope that it does not have.
         """
 
     @_builtins.property

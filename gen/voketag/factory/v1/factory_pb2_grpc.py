@@ -5,9 +5,11 @@ import warnings
 
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
+from voketag.factory.v1 import dead_letters_pb2 as voketag_dot_factory_dot_v1_dot_dead__letters__pb2
 from voketag.factory.v1 import factory_pb2 as voketag_dot_factory_dot_v1_dot_factory__pb2
 from voketag.factory.v1 import settings_pb2 as voketag_dot_factory_dot_v1_dot_settings__pb2
 from voketag.factory.v1 import unit_events_pb2 as voketag_dot_factory_dot_v1_dot_unit__events__pb2
+from voketag.factory.v1 import webhooks_pb2 as voketag_dot_factory_dot_v1_dot_webhooks__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -150,6 +152,81 @@ class FactoryServiceStub:
                 '/voketag.factory.v1.FactoryService/ListSettingsVersions',
                 request_serializer=voketag_dot_factory_dot_v1_dot_settings__pb2.ListSettingsVersionsRequest.SerializeToString,
                 response_deserializer=voketag_dot_factory_dot_v1_dot_settings__pb2.ListSettingsVersionsResponse.FromString,
+                _registered_method=True)
+        self.CreateWebhookEndpoint = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/CreateWebhookEndpoint',
+                request_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.CreateWebhookEndpointRequest.SerializeToString,
+                response_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookEndpointSecret.FromString,
+                _registered_method=True)
+        self.GetWebhookEndpoint = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/GetWebhookEndpoint',
+                request_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.GetWebhookEndpointRequest.SerializeToString,
+                response_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookEndpoint.FromString,
+                _registered_method=True)
+        self.ListWebhookEndpoints = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/ListWebhookEndpoints',
+                request_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.ListWebhookEndpointsRequest.SerializeToString,
+                response_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.ListWebhookEndpointsResponse.FromString,
+                _registered_method=True)
+        self.UpdateWebhookEndpoint = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/UpdateWebhookEndpoint',
+                request_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.UpdateWebhookEndpointRequest.SerializeToString,
+                response_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookEndpoint.FromString,
+                _registered_method=True)
+        self.DeleteWebhookEndpoint = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/DeleteWebhookEndpoint',
+                request_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.DeleteWebhookEndpointRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.RotateWebhookSecret = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/RotateWebhookSecret',
+                request_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.RotateWebhookSecretRequest.SerializeToString,
+                response_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookEndpointSecret.FromString,
+                _registered_method=True)
+        self.TestWebhookEndpoint = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/TestWebhookEndpoint',
+                request_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.TestWebhookEndpointRequest.SerializeToString,
+                response_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookDelivery.FromString,
+                _registered_method=True)
+        self.ListWebhookDeliveries = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/ListWebhookDeliveries',
+                request_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.ListWebhookDeliveriesRequest.SerializeToString,
+                response_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.ListWebhookDeliveriesResponse.FromString,
+                _registered_method=True)
+        self.GetWebhookDelivery = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/GetWebhookDelivery',
+                request_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.GetWebhookDeliveryRequest.SerializeToString,
+                response_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookDelivery.FromString,
+                _registered_method=True)
+        self.RedeliverWebhooks = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/RedeliverWebhooks',
+                request_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.RedeliverWebhooksRequest.SerializeToString,
+                response_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.RedeliverWebhooksResponse.FromString,
+                _registered_method=True)
+        self.ListDeadLetters = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/ListDeadLetters',
+                request_serializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ListDeadLettersRequest.SerializeToString,
+                response_deserializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ListDeadLettersResponse.FromString,
+                _registered_method=True)
+        self.GetDeadLetter = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/GetDeadLetter',
+                request_serializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.GetDeadLetterRequest.SerializeToString,
+                response_deserializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DeadLetter.FromString,
+                _registered_method=True)
+        self.ReplayDeadLetter = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/ReplayDeadLetter',
+                request_serializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ReplayDeadLetterRequest.SerializeToString,
+                response_deserializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DeadLetter.FromString,
+                _registered_method=True)
+        self.ReplayDeadLetters = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/ReplayDeadLetters',
+                request_serializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ReplayDeadLettersRequest.SerializeToString,
+                response_deserializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ReplayDeadLettersResponse.FromString,
+                _registered_method=True)
+        self.DiscardDeadLetter = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/DiscardDeadLetter',
+                request_serializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DiscardDeadLetterRequest.SerializeToString,
+                response_deserializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DeadLetter.FromString,
                 _registered_method=True)
         self.NoteUnitEvents = channel.unary_unary(
                 '/voketag.factory.v1.FactoryService/NoteUnitEvents',
@@ -333,6 +410,115 @@ class FactoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateWebhookEndpoint(self, request, context):
+        """Makes a webhook endpoint, at most 20 a tenant (WEBHOOK_LIMIT). Its secret is in this answer and nowhere else, ever; a
+        replay of the same request_id returns the endpoint without it. INVALID_ARGUMENT (WEBHOOK_TARGET_REFUSED) for a URL
+        that is not https or whose name leads to an address that is not public.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetWebhookEndpoint(self, request, context):
+        """Returns one webhook endpoint.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWebhookEndpoints(self, request, context):
+        """Lists the tenant's webhook endpoints, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateWebhookEndpoint(self, request, context):
+        """Changes the fields named in update_mask. A new URL holds for deliveries that wait, too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteWebhookEndpoint(self, request, context):
+        """Deletes a webhook endpoint: its waiting deliveries end, its log stays for its time. Deleting twice is no error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateWebhookSecret(self, request, context):
+        """Gives a webhook endpoint a new secret; both sign for overlap_seconds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TestWebhookEndpoint(self, request, context):
+        """Sends a `webhook.test` event to one endpoint, whatever its filter; its delivery tells how it went.
+        FAILED_PRECONDITION (WEBHOOK_DISABLED) for a disabled endpoint.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWebhookDeliveries(self, request, context):
+        """Lists an endpoint's deliveries, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetWebhookDelivery(self, request, context):
+        """Returns one delivery with its log.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RedeliverWebhooks(self, request, context):
+        """Sends one delivery, or all of a time on that did not arrive, again: with the same webhook-id, and eight tries more.
+        FAILED_PRECONDITION (WEBHOOK_DISABLED) for a disabled endpoint.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDeadLetters(self, request, context):
+        """Lists the tenant's dead letters, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDeadLetter(self, request, context):
+        """Returns one dead letter.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayDeadLetter(self, request, context):
+        """Does the work of a dead letter again. FAILED_PRECONDITION (DEAD_LETTER_RESOLVED) when somebody decided already.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayDeadLetters(self, request, context):
+        """Does the work of up to 1,000 waiting dead letters of a kind again, oldest first; the answer says how many are left.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DiscardDeadLetter(self, request, context):
+        """Gives a dead letter up for good.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def NoteUnitEvents(self, request, context):
         """Takes events about units from Scan: at least once, idempotent by event id.
         """
@@ -467,6 +653,81 @@ def add_FactoryServiceServicer_to_server(servicer, server):
                     servicer.ListSettingsVersions,
                     request_deserializer=voketag_dot_factory_dot_v1_dot_settings__pb2.ListSettingsVersionsRequest.FromString,
                     response_serializer=voketag_dot_factory_dot_v1_dot_settings__pb2.ListSettingsVersionsResponse.SerializeToString,
+            ),
+            'CreateWebhookEndpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateWebhookEndpoint,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.CreateWebhookEndpointRequest.FromString,
+                    response_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookEndpointSecret.SerializeToString,
+            ),
+            'GetWebhookEndpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWebhookEndpoint,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.GetWebhookEndpointRequest.FromString,
+                    response_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookEndpoint.SerializeToString,
+            ),
+            'ListWebhookEndpoints': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWebhookEndpoints,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.ListWebhookEndpointsRequest.FromString,
+                    response_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.ListWebhookEndpointsResponse.SerializeToString,
+            ),
+            'UpdateWebhookEndpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateWebhookEndpoint,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.UpdateWebhookEndpointRequest.FromString,
+                    response_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookEndpoint.SerializeToString,
+            ),
+            'DeleteWebhookEndpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteWebhookEndpoint,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.DeleteWebhookEndpointRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'RotateWebhookSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateWebhookSecret,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.RotateWebhookSecretRequest.FromString,
+                    response_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookEndpointSecret.SerializeToString,
+            ),
+            'TestWebhookEndpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.TestWebhookEndpoint,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.TestWebhookEndpointRequest.FromString,
+                    response_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookDelivery.SerializeToString,
+            ),
+            'ListWebhookDeliveries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWebhookDeliveries,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.ListWebhookDeliveriesRequest.FromString,
+                    response_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.ListWebhookDeliveriesResponse.SerializeToString,
+            ),
+            'GetWebhookDelivery': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWebhookDelivery,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.GetWebhookDeliveryRequest.FromString,
+                    response_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookDelivery.SerializeToString,
+            ),
+            'RedeliverWebhooks': grpc.unary_unary_rpc_method_handler(
+                    servicer.RedeliverWebhooks,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.RedeliverWebhooksRequest.FromString,
+                    response_serializer=voketag_dot_factory_dot_v1_dot_webhooks__pb2.RedeliverWebhooksResponse.SerializeToString,
+            ),
+            'ListDeadLetters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDeadLetters,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ListDeadLettersRequest.FromString,
+                    response_serializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ListDeadLettersResponse.SerializeToString,
+            ),
+            'GetDeadLetter': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDeadLetter,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.GetDeadLetterRequest.FromString,
+                    response_serializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DeadLetter.SerializeToString,
+            ),
+            'ReplayDeadLetter': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayDeadLetter,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ReplayDeadLetterRequest.FromString,
+                    response_serializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DeadLetter.SerializeToString,
+            ),
+            'ReplayDeadLetters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayDeadLetters,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ReplayDeadLettersRequest.FromString,
+                    response_serializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ReplayDeadLettersResponse.SerializeToString,
+            ),
+            'DiscardDeadLetter': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiscardDeadLetter,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DiscardDeadLetterRequest.FromString,
+                    response_serializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DeadLetter.SerializeToString,
             ),
             'NoteUnitEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.NoteUnitEvents,
@@ -1081,6 +1342,411 @@ class FactoryService:
             '/voketag.factory.v1.FactoryService/ListSettingsVersions',
             voketag_dot_factory_dot_v1_dot_settings__pb2.ListSettingsVersionsRequest.SerializeToString,
             voketag_dot_factory_dot_v1_dot_settings__pb2.ListSettingsVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateWebhookEndpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/CreateWebhookEndpoint',
+            voketag_dot_factory_dot_v1_dot_webhooks__pb2.CreateWebhookEndpointRequest.SerializeToString,
+            voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookEndpointSecret.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetWebhookEndpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/GetWebhookEndpoint',
+            voketag_dot_factory_dot_v1_dot_webhooks__pb2.GetWebhookEndpointRequest.SerializeToString,
+            voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookEndpoint.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWebhookEndpoints(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/ListWebhookEndpoints',
+            voketag_dot_factory_dot_v1_dot_webhooks__pb2.ListWebhookEndpointsRequest.SerializeToString,
+            voketag_dot_factory_dot_v1_dot_webhooks__pb2.ListWebhookEndpointsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateWebhookEndpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/UpdateWebhookEndpoint',
+            voketag_dot_factory_dot_v1_dot_webhooks__pb2.UpdateWebhookEndpointRequest.SerializeToString,
+            voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookEndpoint.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteWebhookEndpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/DeleteWebhookEndpoint',
+            voketag_dot_factory_dot_v1_dot_webhooks__pb2.DeleteWebhookEndpointRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateWebhookSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/RotateWebhookSecret',
+            voketag_dot_factory_dot_v1_dot_webhooks__pb2.RotateWebhookSecretRequest.SerializeToString,
+            voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookEndpointSecret.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestWebhookEndpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/TestWebhookEndpoint',
+            voketag_dot_factory_dot_v1_dot_webhooks__pb2.TestWebhookEndpointRequest.SerializeToString,
+            voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookDelivery.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWebhookDeliveries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/ListWebhookDeliveries',
+            voketag_dot_factory_dot_v1_dot_webhooks__pb2.ListWebhookDeliveriesRequest.SerializeToString,
+            voketag_dot_factory_dot_v1_dot_webhooks__pb2.ListWebhookDeliveriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetWebhookDelivery(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/GetWebhookDelivery',
+            voketag_dot_factory_dot_v1_dot_webhooks__pb2.GetWebhookDeliveryRequest.SerializeToString,
+            voketag_dot_factory_dot_v1_dot_webhooks__pb2.WebhookDelivery.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RedeliverWebhooks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/RedeliverWebhooks',
+            voketag_dot_factory_dot_v1_dot_webhooks__pb2.RedeliverWebhooksRequest.SerializeToString,
+            voketag_dot_factory_dot_v1_dot_webhooks__pb2.RedeliverWebhooksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDeadLetters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/ListDeadLetters',
+            voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ListDeadLettersRequest.SerializeToString,
+            voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ListDeadLettersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDeadLetter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/GetDeadLetter',
+            voketag_dot_factory_dot_v1_dot_dead__letters__pb2.GetDeadLetterRequest.SerializeToString,
+            voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DeadLetter.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayDeadLetter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/ReplayDeadLetter',
+            voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ReplayDeadLetterRequest.SerializeToString,
+            voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DeadLetter.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayDeadLetters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/ReplayDeadLetters',
+            voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ReplayDeadLettersRequest.SerializeToString,
+            voketag_dot_factory_dot_v1_dot_dead__letters__pb2.ReplayDeadLettersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiscardDeadLetter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/DiscardDeadLetter',
+            voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DiscardDeadLetterRequest.SerializeToString,
+            voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DeadLetter.FromString,
             options,
             channel_credentials,
             insecure,

@@ -7,9 +7,11 @@ from collections import abc as _abc
 from google.api import httpbody_pb2 as _httpbody_pb2
 from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
+from voketag.factory.v1 import dead_letters_pb2 as _dead_letters_pb2
 from voketag.factory.v1 import factory_pb2 as _factory_pb2
 from voketag.factory.v1 import settings_pb2 as _settings_pb2
 from voketag.factory.v1 import unit_events_pb2 as _unit_events_pb2
+from voketag.factory.v1 import webhooks_pb2 as _webhooks_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -94,6 +96,43 @@ class FactoryServiceStub:
     """Changes the fields named in update_mask. Scan obeys within a second."""
     ListSettingsVersions: _grpc.UnaryUnaryMultiCallable[_settings_pb2.ListSettingsVersionsRequest, _settings_pb2.ListSettingsVersionsResponse]
     """Lists the settings as they were, newest first."""
+    CreateWebhookEndpoint: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.CreateWebhookEndpointRequest, _webhooks_pb2.WebhookEndpointSecret]
+    """Makes a webhook endpoint, at most 20 a tenant (WEBHOOK_LIMIT). Its secret is in this answer and nowhere else, ever; a
+    replay of the same request_id returns the endpoint without it. INVALID_ARGUMENT (WEBHOOK_TARGET_REFUSED) for a URL
+    that is not https or whose name leads to an address that is not public.
+    """
+    GetWebhookEndpoint: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.GetWebhookEndpointRequest, _webhooks_pb2.WebhookEndpoint]
+    """Returns one webhook endpoint."""
+    ListWebhookEndpoints: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.ListWebhookEndpointsRequest, _webhooks_pb2.ListWebhookEndpointsResponse]
+    """Lists the tenant's webhook endpoints, newest first."""
+    UpdateWebhookEndpoint: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.UpdateWebhookEndpointRequest, _webhooks_pb2.WebhookEndpoint]
+    """Changes the fields named in update_mask. A new URL holds for deliveries that wait, too."""
+    DeleteWebhookEndpoint: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.DeleteWebhookEndpointRequest, _empty_pb2.Empty]
+    """Deletes a webhook endpoint: its waiting deliveries end, its log stays for its time. Deleting twice is no error."""
+    RotateWebhookSecret: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.RotateWebhookSecretRequest, _webhooks_pb2.WebhookEndpointSecret]
+    """Gives a webhook endpoint a new secret; both sign for overlap_seconds."""
+    TestWebhookEndpoint: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.TestWebhookEndpointRequest, _webhooks_pb2.WebhookDelivery]
+    """Sends a `webhook.test` event to one endpoint, whatever its filter; its delivery tells how it went.
+    FAILED_PRECONDITION (WEBHOOK_DISABLED) for a disabled endpoint.
+    """
+    ListWebhookDeliveries: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.ListWebhookDeliveriesRequest, _webhooks_pb2.ListWebhookDeliveriesResponse]
+    """Lists an endpoint's deliveries, newest first."""
+    GetWebhookDelivery: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.GetWebhookDeliveryRequest, _webhooks_pb2.WebhookDelivery]
+    """Returns one delivery with its log."""
+    RedeliverWebhooks: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.RedeliverWebhooksRequest, _webhooks_pb2.RedeliverWebhooksResponse]
+    """Sends one delivery, or all of a time on that did not arrive, again: with the same webhook-id, and eight tries more.
+    FAILED_PRECONDITION (WEBHOOK_DISABLED) for a disabled endpoint.
+    """
+    ListDeadLetters: _grpc.UnaryUnaryMultiCallable[_dead_letters_pb2.ListDeadLettersRequest, _dead_letters_pb2.ListDeadLettersResponse]
+    """Lists the tenant's dead letters, newest first."""
+    GetDeadLetter: _grpc.UnaryUnaryMultiCallable[_dead_letters_pb2.GetDeadLetterRequest, _dead_letters_pb2.DeadLetter]
+    """Returns one dead letter."""
+    ReplayDeadLetter: _grpc.UnaryUnaryMultiCallable[_dead_letters_pb2.ReplayDeadLetterRequest, _dead_letters_pb2.DeadLetter]
+    """Does the work of a dead letter again. FAILED_PRECONDITION (DEAD_LETTER_RESOLVED) when somebody decided already."""
+    ReplayDeadLetters: _grpc.UnaryUnaryMultiCallable[_dead_letters_pb2.ReplayDeadLettersRequest, _dead_letters_pb2.ReplayDeadLettersResponse]
+    """Does the work of up to 1,000 waiting dead letters of a kind again, oldest first; the answer says how many are left."""
+    DiscardDeadLetter: _grpc.UnaryUnaryMultiCallable[_dead_letters_pb2.DiscardDeadLetterRequest, _dead_letters_pb2.DeadLetter]
+    """Gives a dead letter up for good."""
     NoteUnitEvents: _grpc.UnaryUnaryMultiCallable[_unit_events_pb2.NoteUnitEventsRequest, _empty_pb2.Empty]
     """Takes events about units from Scan: at least once, idempotent by event id."""
     ReportAnchorOutcome: _grpc.UnaryUnaryMultiCallable[_factory_pb2.ReportAnchorOutcomeRequest, _empty_pb2.Empty]
@@ -165,6 +204,43 @@ class FactoryServiceAsyncStub(FactoryServiceStub):
     """Changes the fields named in update_mask. Scan obeys within a second."""
     ListSettingsVersions: _aio.UnaryUnaryMultiCallable[_settings_pb2.ListSettingsVersionsRequest, _settings_pb2.ListSettingsVersionsResponse]  # type: ignore[assignment]
     """Lists the settings as they were, newest first."""
+    CreateWebhookEndpoint: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.CreateWebhookEndpointRequest, _webhooks_pb2.WebhookEndpointSecret]  # type: ignore[assignment]
+    """Makes a webhook endpoint, at most 20 a tenant (WEBHOOK_LIMIT). Its secret is in this answer and nowhere else, ever; a
+    replay of the same request_id returns the endpoint without it. INVALID_ARGUMENT (WEBHOOK_TARGET_REFUSED) for a URL
+    that is not https or whose name leads to an address that is not public.
+    """
+    GetWebhookEndpoint: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.GetWebhookEndpointRequest, _webhooks_pb2.WebhookEndpoint]  # type: ignore[assignment]
+    """Returns one webhook endpoint."""
+    ListWebhookEndpoints: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.ListWebhookEndpointsRequest, _webhooks_pb2.ListWebhookEndpointsResponse]  # type: ignore[assignment]
+    """Lists the tenant's webhook endpoints, newest first."""
+    UpdateWebhookEndpoint: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.UpdateWebhookEndpointRequest, _webhooks_pb2.WebhookEndpoint]  # type: ignore[assignment]
+    """Changes the fields named in update_mask. A new URL holds for deliveries that wait, too."""
+    DeleteWebhookEndpoint: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.DeleteWebhookEndpointRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes a webhook endpoint: its waiting deliveries end, its log stays for its time. Deleting twice is no error."""
+    RotateWebhookSecret: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.RotateWebhookSecretRequest, _webhooks_pb2.WebhookEndpointSecret]  # type: ignore[assignment]
+    """Gives a webhook endpoint a new secret; both sign for overlap_seconds."""
+    TestWebhookEndpoint: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.TestWebhookEndpointRequest, _webhooks_pb2.WebhookDelivery]  # type: ignore[assignment]
+    """Sends a `webhook.test` event to one endpoint, whatever its filter; its delivery tells how it went.
+    FAILED_PRECONDITION (WEBHOOK_DISABLED) for a disabled endpoint.
+    """
+    ListWebhookDeliveries: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.ListWebhookDeliveriesRequest, _webhooks_pb2.ListWebhookDeliveriesResponse]  # type: ignore[assignment]
+    """Lists an endpoint's deliveries, newest first."""
+    GetWebhookDelivery: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.GetWebhookDeliveryRequest, _webhooks_pb2.WebhookDelivery]  # type: ignore[assignment]
+    """Returns one delivery with its log."""
+    RedeliverWebhooks: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.RedeliverWebhooksRequest, _webhooks_pb2.RedeliverWebhooksResponse]  # type: ignore[assignment]
+    """Sends one delivery, or all of a time on that did not arrive, again: with the same webhook-id, and eight tries more.
+    FAILED_PRECONDITION (WEBHOOK_DISABLED) for a disabled endpoint.
+    """
+    ListDeadLetters: _aio.UnaryUnaryMultiCallable[_dead_letters_pb2.ListDeadLettersRequest, _dead_letters_pb2.ListDeadLettersResponse]  # type: ignore[assignment]
+    """Lists the tenant's dead letters, newest first."""
+    GetDeadLetter: _aio.UnaryUnaryMultiCallable[_dead_letters_pb2.GetDeadLetterRequest, _dead_letters_pb2.DeadLetter]  # type: ignore[assignment]
+    """Returns one dead letter."""
+    ReplayDeadLetter: _aio.UnaryUnaryMultiCallable[_dead_letters_pb2.ReplayDeadLetterRequest, _dead_letters_pb2.DeadLetter]  # type: ignore[assignment]
+    """Does the work of a dead letter again. FAILED_PRECONDITION (DEAD_LETTER_RESOLVED) when somebody decided already."""
+    ReplayDeadLetters: _aio.UnaryUnaryMultiCallable[_dead_letters_pb2.ReplayDeadLettersRequest, _dead_letters_pb2.ReplayDeadLettersResponse]  # type: ignore[assignment]
+    """Does the work of up to 1,000 waiting dead letters of a kind again, oldest first; the answer says how many are left."""
+    DiscardDeadLetter: _aio.UnaryUnaryMultiCallable[_dead_letters_pb2.DiscardDeadLetterRequest, _dead_letters_pb2.DeadLetter]  # type: ignore[assignment]
+    """Gives a dead letter up for good."""
     NoteUnitEvents: _aio.UnaryUnaryMultiCallable[_unit_events_pb2.NoteUnitEventsRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Takes events about units from Scan: at least once, idempotent by event id."""
     ReportAnchorOutcome: _aio.UnaryUnaryMultiCallable[_factory_pb2.ReportAnchorOutcomeRequest, _empty_pb2.Empty]  # type: ignore[assignment]
@@ -365,6 +441,133 @@ class FactoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_settings_pb2.ListSettingsVersionsResponse, _abc.Awaitable[_settings_pb2.ListSettingsVersionsResponse]]:
         """Lists the settings as they were, newest first."""
+
+    @_abc_1.abstractmethod
+    def CreateWebhookEndpoint(
+        self,
+        request: _webhooks_pb2.CreateWebhookEndpointRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_webhooks_pb2.WebhookEndpointSecret, _abc.Awaitable[_webhooks_pb2.WebhookEndpointSecret]]:
+        """Makes a webhook endpoint, at most 20 a tenant (WEBHOOK_LIMIT). Its secret is in this answer and nowhere else, ever; a
+        replay of the same request_id returns the endpoint without it. INVALID_ARGUMENT (WEBHOOK_TARGET_REFUSED) for a URL
+        that is not https or whose name leads to an address that is not public.
+        """
+
+    @_abc_1.abstractmethod
+    def GetWebhookEndpoint(
+        self,
+        request: _webhooks_pb2.GetWebhookEndpointRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_webhooks_pb2.WebhookEndpoint, _abc.Awaitable[_webhooks_pb2.WebhookEndpoint]]:
+        """Returns one webhook endpoint."""
+
+    @_abc_1.abstractmethod
+    def ListWebhookEndpoints(
+        self,
+        request: _webhooks_pb2.ListWebhookEndpointsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_webhooks_pb2.ListWebhookEndpointsResponse, _abc.Awaitable[_webhooks_pb2.ListWebhookEndpointsResponse]]:
+        """Lists the tenant's webhook endpoints, newest first."""
+
+    @_abc_1.abstractmethod
+    def UpdateWebhookEndpoint(
+        self,
+        request: _webhooks_pb2.UpdateWebhookEndpointRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_webhooks_pb2.WebhookEndpoint, _abc.Awaitable[_webhooks_pb2.WebhookEndpoint]]:
+        """Changes the fields named in update_mask. A new URL holds for deliveries that wait, too."""
+
+    @_abc_1.abstractmethod
+    def DeleteWebhookEndpoint(
+        self,
+        request: _webhooks_pb2.DeleteWebhookEndpointRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes a webhook endpoint: its waiting deliveries end, its log stays for its time. Deleting twice is no error."""
+
+    @_abc_1.abstractmethod
+    def RotateWebhookSecret(
+        self,
+        request: _webhooks_pb2.RotateWebhookSecretRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_webhooks_pb2.WebhookEndpointSecret, _abc.Awaitable[_webhooks_pb2.WebhookEndpointSecret]]:
+        """Gives a webhook endpoint a new secret; both sign for overlap_seconds."""
+
+    @_abc_1.abstractmethod
+    def TestWebhookEndpoint(
+        self,
+        request: _webhooks_pb2.TestWebhookEndpointRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_webhooks_pb2.WebhookDelivery, _abc.Awaitable[_webhooks_pb2.WebhookDelivery]]:
+        """Sends a `webhook.test` event to one endpoint, whatever its filter; its delivery tells how it went.
+        FAILED_PRECONDITION (WEBHOOK_DISABLED) for a disabled endpoint.
+        """
+
+    @_abc_1.abstractmethod
+    def ListWebhookDeliveries(
+        self,
+        request: _webhooks_pb2.ListWebhookDeliveriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_webhooks_pb2.ListWebhookDeliveriesResponse, _abc.Awaitable[_webhooks_pb2.ListWebhookDeliveriesResponse]]:
+        """Lists an endpoint's deliveries, newest first."""
+
+    @_abc_1.abstractmethod
+    def GetWebhookDelivery(
+        self,
+        request: _webhooks_pb2.GetWebhookDeliveryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_webhooks_pb2.WebhookDelivery, _abc.Awaitable[_webhooks_pb2.WebhookDelivery]]:
+        """Returns one delivery with its log."""
+
+    @_abc_1.abstractmethod
+    def RedeliverWebhooks(
+        self,
+        request: _webhooks_pb2.RedeliverWebhooksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_webhooks_pb2.RedeliverWebhooksResponse, _abc.Awaitable[_webhooks_pb2.RedeliverWebhooksResponse]]:
+        """Sends one delivery, or all of a time on that did not arrive, again: with the same webhook-id, and eight tries more.
+        FAILED_PRECONDITION (WEBHOOK_DISABLED) for a disabled endpoint.
+        """
+
+    @_abc_1.abstractmethod
+    def ListDeadLetters(
+        self,
+        request: _dead_letters_pb2.ListDeadLettersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dead_letters_pb2.ListDeadLettersResponse, _abc.Awaitable[_dead_letters_pb2.ListDeadLettersResponse]]:
+        """Lists the tenant's dead letters, newest first."""
+
+    @_abc_1.abstractmethod
+    def GetDeadLetter(
+        self,
+        request: _dead_letters_pb2.GetDeadLetterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dead_letters_pb2.DeadLetter, _abc.Awaitable[_dead_letters_pb2.DeadLetter]]:
+        """Returns one dead letter."""
+
+    @_abc_1.abstractmethod
+    def ReplayDeadLetter(
+        self,
+        request: _dead_letters_pb2.ReplayDeadLetterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dead_letters_pb2.DeadLetter, _abc.Awaitable[_dead_letters_pb2.DeadLetter]]:
+        """Does the work of a dead letter again. FAILED_PRECONDITION (DEAD_LETTER_RESOLVED) when somebody decided already."""
+
+    @_abc_1.abstractmethod
+    def ReplayDeadLetters(
+        self,
+        request: _dead_letters_pb2.ReplayDeadLettersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dead_letters_pb2.ReplayDeadLettersResponse, _abc.Awaitable[_dead_letters_pb2.ReplayDeadLettersResponse]]:
+        """Does the work of up to 1,000 waiting dead letters of a kind again, oldest first; the answer says how many are left."""
+
+    @_abc_1.abstractmethod
+    def DiscardDeadLetter(
+        self,
+        request: _dead_letters_pb2.DiscardDeadLetterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dead_letters_pb2.DeadLetter, _abc.Awaitable[_dead_letters_pb2.DeadLetter]]:
+        """Gives a dead letter up for good."""
 
     @_abc_1.abstractmethod
     def NoteUnitEvents(

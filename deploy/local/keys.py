@@ -57,6 +57,11 @@ class Keys:
         return self.folder / "verdict-keys"
 
     @property
+    def statement_keys(self) -> Path:
+        """Folder of the keys that sign statements about batches."""
+        return self.folder / "statement-keys"
+
+    @property
     def ledger_key(self) -> Path:
         """File of the key that signs the ledger's checkpoints."""
         return self.folder / "ledger.pem"
@@ -75,7 +80,15 @@ class Keys:
 def ensure(folder: Path) -> Keys:
     """Make what is missing, keep what is there."""
     keys = Keys(folder)
-    for each in (folder, keys.unit_keys, folder / "tokens", keys.public_keys, keys.verdict_keys, keys.webhook_keys):
+    for each in (
+        folder,
+        keys.unit_keys,
+        folder / "tokens",
+        keys.public_keys,
+        keys.verdict_keys,
+        keys.webhook_keys,
+        keys.statement_keys,
+    ):
         each.mkdir(mode=0o700, parents=True, exist_ok=True)
     _make(keys.unit_keys / f"{SIGNING_KEY_ID}.key", secrets.token_hex(32))
     _make(keys.webhook_keys / "1.key", secrets.token_hex(32))
@@ -84,6 +97,7 @@ def ensure(folder: Path) -> Keys:
     _make(keys.admin_password, secrets.token_urlsafe(18))
     _make(keys.ledger_key, _new_private_key())
     _make(keys.verdict_keys / "verdict-1.pem", _new_private_key())
+    _make(keys.statement_keys / "statement-1.pem", _new_private_key())
     for kid in _TOKEN_KEYS:
         _ensure_token_key(keys, kid)
     return keys

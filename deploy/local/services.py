@@ -117,7 +117,16 @@ def _all(near: Neighbours) -> dict[str, tuple[str, Settings]]:
     }
     return {
         "anchor": ("services.anchor", {**_server(near, "anchor"), **near.chain()}),
-        "factory": ("services.factory", {**_server(near, "factory"), **issuing, **hot_state, **webhooks}),
+        "factory": (
+            "services.factory",
+            {
+                **_server(near, "factory"),
+                **issuing,
+                **hot_state,
+                **webhooks,
+                "STATEMENT_KEYS": str(keys.statement_keys),
+            },
+        ),
         "admin": ("services.admin", _server(near, "admin") | {"USER_TOKEN_KEY": str(keys.token_key("user-1"))}),
         "factory-worker": ("services.factory.worker", worker),
         "anchor-worker": ("services.anchor.worker", anchoring),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Batch,
         BatchAnchor,
         BatchState,
+        BatchStatement,
         DeadLetter,
         ExportedUnit,
         NewApiKey,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         ScannedProduct,
         ScannedUnit,
         ScanResult,
+        TagType,
         TenantSettings,
         Unit,
         UnitState,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     )
     from voketag_sdk.receipts import ChainEvidence, Receipt, VerifiedReceipt, parse_receipt, verify_receipt
     from voketag_sdk.retry import RetryPolicy
+    from voketag_sdk.statements import VerifiedStatement, verify_statement
     from voketag_sdk.webhooks import WebhookEvent
 
 __all__ = [
@@ -58,6 +61,7 @@ __all__ = [
     "Batch",
     "BatchAnchor",
     "BatchState",
+    "BatchStatement",
     "ChainEvidence",
     "Client",
     "DeadLetter",
@@ -75,12 +79,14 @@ __all__ = [
     "ScannedBatch",
     "ScannedProduct",
     "ScannedUnit",
+    "TagType",
     "TenantSettings",
     "Unit",
     "UnitState",
     "UnitStateReason",
     "Verdict",
     "VerifiedReceipt",
+    "VerifiedStatement",
     "VokeTagError",
     "WebhookAttempt",
     "WebhookDelivery",
@@ -91,6 +97,7 @@ __all__ = [
     "errors",
     "parse_receipt",
     "verify_receipt",
+    "verify_statement",
     "webhooks",
 ]
 
@@ -103,10 +110,12 @@ _HOMES = {
     "Receipt": "receipts",
     "RetryPolicy": "retry",
     "VerifiedReceipt": "receipts",
+    "VerifiedStatement": "statements",
     "VokeTagError": "errors",
     "WebhookEvent": "webhooks",
     "parse_receipt": "receipts",
     "verify_receipt": "receipts",
+    "verify_statement": "statements",
 }
 """The module of every exported name that is not one of `models`."""
 

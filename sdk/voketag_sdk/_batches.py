@@ -9,13 +9,13 @@ from time import monotonic
 from typing import Literal
 from uuid import uuid4
 
-from voketag.factory.v1 import factory_pb2
+from voketag.factory.v1 import factory_pb2, statements_pb2
 from voketag_sdk import _convert
 from voketag_sdk._export import Export, write_file
 from voketag_sdk._items import AsyncItems
 from voketag_sdk._transport import Transport
 from voketag_sdk.errors import BatchStopped, DeadlineExceeded
-from voketag_sdk.models import Batch, BatchState, ExportedUnit
+from voketag_sdk.models import Batch, BatchState, BatchStatement, ExportedUnit
 
 WAIT_SECONDS = 3600.0
 
@@ -143,12 +143,28 @@ class AsyncBatches:
         batch_id: str,
         index: int,
         *,
-        format: Literal["svg", "png"] = "svg",  # noqa: A002 - the contract's word
+        format: Literal["svg", "png", "ndef", ""] = "svg",  # noqa: A002 - the contract's word
         timeout: float | None = None,
     ) -> bytes:
-        """Return one unit's QR code (ISO/IEC 18004, level M) as an image."""
+        """Return one unit's QR code (ISO/IEC 18004, level M) as an image, or what its NFC tag holds (`ndef`).
+
+        "" leaves the choice to the setting `default_tag_type`.
+        """
         request = factory_pb2.RenderCodeRequest(batch_id=batch_id, index=index, format=format)
         return (await self._transport.call(self._transport.factory.RenderCode, request, timeout=timeout)).data
+
+    async def statement(self, batch_id: str, *, timeout: float | None = None) -> BatchStatement:
+        """Return how many units the batch has, signed: `verify_statement` checks it offline. BatchNotFound."""
+        request = statements_pb2.GetBatchStatementRequest(batch_id=batch_id)
+        return _convert.batch_statement(
+            await self._transport.call(self._transport.factory.GetBatchStatement, request, timeout=timeout)
+        )
+
+    async def statement_keys(self, *, timeout: float | None = None) -> str:
+        """Return the keys that sign statements as a JWK set, to keep for later checks."""
+        request = statements_pb2.GetStatementKeysRequest()
+        answer = await self._transport.call(self._transport.factory.GetStatementKeys, request, timeout=timeout)
+        return answer.data.decode()
 
 
 def completed(batch: Batch | None) -> Batch:

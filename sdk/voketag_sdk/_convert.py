@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from voketag.factory.v1 import dead_letters_pb2, factory_pb2, settings_pb2, webhooks_pb2
+from voketag.factory.v1 import dead_letters_pb2, factory_pb2, settings_pb2, statements_pb2, webhooks_pb2
 from voketag.scan.v1 import scan_pb2
 from voketag_sdk import models
 
@@ -56,6 +56,18 @@ def batch(message: factory_pb2.Batch) -> models.Batch:
 
 def _batch_anchor(message: factory_pb2.BatchAnchor) -> models.BatchAnchor:
     return models.BatchAnchor(tx_hash=message.tx_hash, block_number=message.block_number, chain_id=message.chain_id)
+
+
+def batch_statement(message: statements_pb2.BatchStatement) -> models.BatchStatement:
+    """Convert a statement about a batch."""
+    return models.BatchStatement(
+        jws=message.jws,
+        ordered=message.ordered,
+        issued=message.issued,
+        voided=message.voided,
+        merkle_root=message.merkle_root,
+        tree_size=message.tree_size,
+    )
 
 
 def unit(message: factory_pb2.Unit) -> models.Unit:
@@ -138,6 +150,7 @@ def settings(message: settings_pb2.TenantSettings) -> models.TenantSettings:
         sandbox=message.sandbox,
         updated_at=_moment(message.updated_at),
         updated_by=message.updated_by,
+        default_tag_type=_enum(models.TagType, settings_pb2.TagType.DESCRIPTOR, message.default_tag_type),
     )
 
 

@@ -10,7 +10,7 @@ from voketag.factory.v1 import settings_pb2
 from voketag_sdk import _convert
 from voketag_sdk._items import AsyncItems
 from voketag_sdk._transport import Transport
-from voketag_sdk.models import TenantSettings
+from voketag_sdk.models import TagType, TenantSettings
 
 
 class AsyncSettings:
@@ -36,6 +36,7 @@ class AsyncSettings:
         disabled_factors: Iterable[str] | None = None,
         languages: Iterable[str] | None = None,
         sandbox: bool | None = None,
+        default_tag_type: TagType | None = None,
         request_id: str | None = None,
         timeout: float | None = None,
     ) -> TenantSettings:
@@ -50,6 +51,8 @@ class AsyncSettings:
             "languages": languages,
             "sandbox": sandbox,
         }
+        if default_tag_type is not None:
+            change["default_tag_type"] = _convert.number_of(default_tag_type, settings_pb2.TagType.DESCRIPTOR)
         given = {name: value for name, value in change.items() if value is not None}
         request = settings_pb2.UpdateSettingsRequest(
             settings=settings_pb2.TenantSettings(version=version, **given),

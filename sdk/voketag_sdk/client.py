@@ -47,6 +47,8 @@ class Batches(SyncGroup[AsyncBatches]):
     export = blocking(AsyncBatches.export)
     rows = iterating(AsyncBatches.rows)
     qr = blocking(AsyncBatches.qr)
+    statement = blocking(AsyncBatches.statement)
+    statement_keys = blocking(AsyncBatches.statement_keys)
 
     def wait(
         self,

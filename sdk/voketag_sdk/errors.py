@@ -324,6 +324,24 @@ class ExportBroken(VokeTagError):
     code = "DATA_LOSS"
 
 
+class StatementError(VokeTagError):
+    """A statement about a batch that does not prove what it should."""
+
+    code = "FAILED_PRECONDITION"
+
+
+class MalformedStatement(StatementError):
+    """Not a statement about a batch."""
+
+
+class StatementNotSigned(StatementError):
+    """No key that is trusted signed it as it stands."""
+
+
+class StatementMismatch(StatementError):
+    """The statement is about another batch or tree than the one in hand."""
+
+
 class ReceiptError(VokeTagError):
     """A receipt that does not prove what it should."""
 

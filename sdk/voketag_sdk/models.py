@@ -61,6 +61,14 @@ class UnitStateReason(_OpenEnum):
     OTHER = "OTHER"
 
 
+class TagType(_OpenEnum):
+    """What carries a code."""
+
+    UNKNOWN = "UNKNOWN"
+    QR = "QR"
+    NFC = "NFC"
+
+
 class Verdict(_OpenEnum):
     """What the platform says about a code."""
 
@@ -121,6 +129,18 @@ class Batch:
     updated_at: datetime
     completed_at: datetime | None
     sandbox: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchStatement:
+    """How many units a batch has. `jws` is the signed statement; `verify_statement` checks it offline."""
+
+    jws: str
+    ordered: int
+    issued: int
+    voided: int
+    merkle_root: str
+    tree_size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,6 +283,7 @@ class TenantSettings:
     sandbox: bool
     updated_at: datetime
     updated_by: str
+    default_tag_type: TagType
 
 
 class WebhookDeliveryState(_OpenEnum):

@@ -10,6 +10,7 @@ from services.common.database import Database
 from services.common.queue import Queue
 from services.common.rpc import interceptors
 from services.common.rpc.server import Server
+from services.common.statements import StatementKeys
 from services.common.tokens import TokenVerifier
 from services.factory.authentication import Authenticator
 from services.factory.hot_state import HotState
@@ -24,6 +25,7 @@ from services.factory.operations.products import Products
 from services.factory.operations.proofs import Proofs
 from services.factory.operations.settings import Settings as TenantSettings
 from services.factory.operations.signing_keys import ensure_signing_keys
+from services.factory.operations.statements import Statements
 from services.factory.operations.unit_events import UnitEvents
 from services.factory.operations.units import Units
 from services.factory.operations.watching import BatchWatch
@@ -80,6 +82,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
                     BATCH_ANCHORING: batches.replay,
                 },
             ),
+            statements=Statements(database=database, clock=clock, keys=StatementKeys(settings.statement_keys)),
         )
         server = Server(
             settings=settings,

@@ -40,6 +40,8 @@ class Settings(ServerSettings, UnitKeySettings, WebhookSettings):
 
     hot_state_url: str = "redis://127.0.0.1:63790/1"
     """Redis or Valkey that Scan listens to for changes of units. Losing it costs Scan at most a second."""
+    statement_keys: DirectoryPath
+    """Folder of `<kid>.pem` Ed25519 keys: the private one that sorts last signs statements, all are published."""
     api_key_use_seconds: float = Field(default=60, gt=0)
     """How often the last use of API keys is written."""
 

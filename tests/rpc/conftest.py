@@ -93,9 +93,25 @@ def webhook_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def statement_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the key of statements about batches."""
+    folder = tmp_path_factory.mktemp("statement-keys")
+    key = Ed25519PrivateKey.generate()
+    (folder / "statement-1.pem").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return folder
+
+
 @pytest.fixture
-def factory_settings(
-    database_url: DatabaseUrl, valkey: Valkey, token_keys: TokenKeys, unit_keys: Path, webhook_keys: Path
+def factory_settings(  # noqa: PLR0917 - fixtures come by name
+    database_url: DatabaseUrl,
+    valkey: Valkey,
+    token_keys: TokenKeys,
+    unit_keys: Path,
+    webhook_keys: Path,
+    statement_keys: Path,
 ) -> Settings:
     """Settings of a Factory server on a free port."""
     return Settings(
@@ -109,6 +125,7 @@ def factory_settings(
         signing_key_id=1,
         webhook_keys=webhook_keys,
         webhook_private_targets=True,
+        statement_keys=statement_keys,
         api_key_use_seconds=0.2,
         stop_grace_seconds=0.1,
     )

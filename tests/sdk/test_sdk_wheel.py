@@ -77,11 +77,13 @@ print(*voketag_sdk.__all__, sep="\\n")
 """
     # A name that goes away or changes breaks a partner: change this list only together with the version.
     assert _run(installed, program, tmp_path) == [
-        "ApiKey", "AsyncClient", "AsyncItems", "Batch", "BatchAnchor", "BatchState", "ChainEvidence", "Client",
-        "ExportedUnit", "Items", "NewApiKey", "Product", "Receipt", "RetryPolicy", "RiskFactor", "ScanHistory",
-        "ScanResult", "ScannedBatch", "ScannedProduct", "ScannedUnit", "TenantSettings", "Unit",
-        "UnitState", "UnitStateReason", "Verdict", "VerifiedReceipt", "VokeTagError", "__version__", "errors",
-        "parse_receipt", "verify_receipt",
+        "ApiKey", "AsyncClient", "AsyncItems", "Batch", "BatchAnchor", "BatchState", "BatchStatement",
+        "ChainEvidence", "Client", "DeadLetter", "ExportedUnit", "Items", "NewApiKey", "NewWebhookEndpoint",
+        "Product", "Receipt", "ReplayedDeadLetters", "RetryPolicy", "RiskFactor", "ScanHistory", "ScanResult",
+        "ScannedBatch", "ScannedProduct", "ScannedUnit", "TagType", "TenantSettings", "Unit", "UnitState",
+        "UnitStateReason", "Verdict", "VerifiedReceipt", "VerifiedStatement", "VokeTagError", "WebhookAttempt",
+        "WebhookDelivery", "WebhookDeliveryState", "WebhookEndpoint", "WebhookEvent", "__version__", "errors",
+        "parse_receipt", "verify_receipt", "verify_statement", "webhooks",
     ]  # fmt: skip
 
 

@@ -6,8 +6,15 @@ from services.common.errors import InvalidArgument, InvalidPageToken
 from services.common.paging import decode_token, encode_token
 from services.factory.convert.fields import timestamp
 from services.factory.model.page import Page
-from services.factory.model.settings import TenantSettings
+from services.factory.model.settings import TagType, TenantSettings
 from voketag.factory.v1 import settings_pb2
+
+
+def _tag_type(number: settings_pb2.TagType.ValueType) -> TagType:
+    if not number:
+        raise InvalidArgument.of("settings.default_tag_type", "give TAG_TYPE_QR or TAG_TYPE_NFC")
+    return TagType[settings_pb2.TagType.Name(number).removeprefix("TAG_TYPE_")]
+
 
 _READ: Mapping[str, Callable[[settings_pb2.TenantSettings], object]] = {
     "verification_base_url": lambda m: m.verification_base_url,
@@ -16,6 +23,7 @@ _READ: Mapping[str, Callable[[settings_pb2.TenantSettings], object]] = {
     "disabled_factors": lambda m: tuple(m.disabled_factors),
     "languages": lambda m: tuple(m.languages),
     "sandbox": lambda m: m.sandbox,
+    "default_tag_type": lambda m: _tag_type(m.default_tag_type),
 }
 """How each setting that can change is read."""
 
@@ -42,6 +50,7 @@ def settings(found: TenantSettings) -> settings_pb2.TenantSettings:
         sandbox=found.sandbox,
         updated_at=timestamp(found.updated_at),
         updated_by=found.updated_by,
+        default_tag_type=settings_pb2.TagType.Value(f"TAG_TYPE_{found.default_tag_type.name}"),
     )
 
 

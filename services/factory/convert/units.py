@@ -8,11 +8,15 @@ from google.api import httpbody_pb2
 
 from services.common.errors import InvalidPageToken
 from services.common.paging import decode_token, encode_token
+from services.factory import ndef, qr
 from services.factory.model.page import Page
+from services.factory.model.settings import TagType
 from services.factory.model.units import Unit
 from services.factory.qr import ImageFormat
 from voketag.factory.v1 import factory_pb2
 
+DEFAULT_FORMATS = {TagType.QR: "svg", TagType.NFC: "ndef"}
+"""What a code is rendered as when a request does not say."""
 _CSV_HEADER = ("index", "unit_id", "serial", "code", "url", "state")
 _MOST_UNITS = 1_000_000  # of a batch, as the contract has it
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -64,14 +68,12 @@ def csv_chunk(units: Iterable[Unit], *, header: bool) -> httpbody_pb2.HttpBody:
     return httpbody_pb2.HttpBody(content_type="text/csv; charset=utf-8", data=lines.getvalue().encode())
 
 
-def image_format(asked: str) -> ImageFormat:
-    """Return the format that a request asks for: SVG unless it says PNG."""
-    return ImageFormat[asked.upper() or "SVG"]
-
-
-def image(content: bytes, drawn_as: ImageFormat) -> httpbody_pb2.HttpBody:
-    """Return an image."""
-    return httpbody_pb2.HttpBody(content_type=drawn_as.value, data=content)
+def carrier(url: str, asked: str) -> httpbody_pb2.HttpBody:
+    """Return what carries a URL, in the format that a request or a setting names."""
+    if asked == "ndef":
+        return httpbody_pb2.HttpBody(content_type=ndef.MEDIA_TYPE, data=ndef.message(url))
+    drawn_as = ImageFormat[asked.upper()]
+    return httpbody_pb2.HttpBody(content_type=drawn_as.value, data=qr.render(url, drawn_as))
 
 
 def _cell(serial: str) -> str:

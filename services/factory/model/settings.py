@@ -2,12 +2,20 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from services.common.errors import InvalidArgument
 from services.factory.model.tenants import normal_base_url
 
 SANDBOX_QUANTITY = 1_000
 """Units that a batch may have while its tenant is in sandbox mode."""
+
+
+class TagType(StrEnum):
+    """What carries a code; the names are those of `voketag.factory.v1.TagType`."""
+
+    QR = "QR"
+    NFC = "NFC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +31,7 @@ class TenantSettings:
     sandbox: bool
     updated_at: datetime
     updated_by: str
+    default_tag_type: TagType = TagType.QR
 
     def check(self) -> None:
         """Refuse settings that make no sense together: InvalidArgument."""

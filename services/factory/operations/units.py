@@ -10,8 +10,9 @@ from services.common.errors import InvalidArgument, SigningKeyExhausted, UnitNot
 from services.factory.hot_state import HotState
 from services.factory.model.batches import Batch
 from services.factory.model.page import Page
+from services.factory.model.settings import TagType
 from services.factory.model.units import StoredUnit, Unit, UnitState, UnitStateReason, check_issued, printed_url
-from services.factory.storage import batches, tenants
+from services.factory.storage import batches, settings, tenants
 from services.factory.storage import units as storage
 from voketag_kernel.codes import KeyRing, UnitCodeKey, split_unit_id
 
@@ -48,14 +49,15 @@ class Units:
                 units = await self._slice(tx, batch, base_url, index, _EXPORT_SLICE)
             yield units
 
-    async def printed_url(self, tenant_id: UUID, batch_id: UUID, index: int) -> str:
-        """Return what is printed on one unit; raises as `list` does, and UnitNotFound."""
+    async def printed_url(self, tenant_id: UUID, batch_id: UUID, index: int) -> tuple[str, TagType]:
+        """Return what is printed on one unit, and the tenant's tag type; raises as `list` does, and UnitNotFound."""
         async with self._database.reading() as tx:
             batch, base_url = await _issued_batch(tx, tenant_id, batch_id)
+            tag_type = (await settings.read(tx, tenant_id)).default_tag_type
         if index >= batch.quantity:
             raise UnitNotFound
         number = batch.range.first_number + index
-        return printed_url(base_url, self._key(batch.range.key_id).mint(number).code)
+        return printed_url(base_url, self._key(batch.range.key_id).mint(number).code), tag_type
 
     async def set_state(
         self, tx: Transaction, tenant_id: UUID, unit_id: int, state: UnitState, reason: UnitStateReason

@@ -8,6 +8,7 @@ from services.factory.operations.deliveries import Deliveries
 from services.factory.operations.products import Products
 from services.factory.operations.proofs import Proofs
 from services.factory.operations.settings import Settings
+from services.factory.operations.statements import Statements
 from services.factory.operations.unit_events import UnitEvents
 from services.factory.operations.units import Units
 from services.factory.operations.watching import BatchWatch
@@ -18,6 +19,7 @@ from services.factory.servicer.dead_letters import DeadLetterMethods
 from services.factory.servicer.products import ProductMethods
 from services.factory.servicer.proofs import ProofMethods
 from services.factory.servicer.settings import SettingsMethods
+from services.factory.servicer.statements import StatementMethods
 from services.factory.servicer.unit_events import UnitEventMethods
 from services.factory.servicer.units import UnitMethods
 from services.factory.servicer.webhooks import WebhookMethods
@@ -33,6 +35,7 @@ class FactoryServicer(
     UnitEventMethods,
     WebhookMethods,
     DeadLetterMethods,
+    StatementMethods,
 ):
     """All of the contract's methods. Each topic's class names the use cases that it needs."""
 
@@ -51,6 +54,7 @@ class FactoryServicer(
         webhooks: Webhooks,
         deliveries: Deliveries,
         dead_letters: DeadLetters,
+        statements: Statements,
     ) -> None:
         self._writes = writes
         self._products = products
@@ -64,3 +68,4 @@ class FactoryServicer(
         self._webhooks = webhooks
         self._deliveries = deliveries
         self._dead_letters = dead_letters
+        self._statements = statements

@@ -7,7 +7,6 @@ from google.api import httpbody_pb2
 
 from services.common.paging import page_size
 from services.common.rpc.call import Call
-from services.factory import qr
 from services.factory.convert import units as convert
 from services.factory.idempotency import Writes
 from services.factory.model.units import UnitState, UnitStateReason
@@ -42,10 +41,9 @@ class UnitMethods:
             header = False
 
     async def render_code(self, request: factory_pb2.RenderCodeRequest, call: Call) -> httpbody_pb2.HttpBody:
-        """Draw a unit's QR code."""
-        url = await self._units.printed_url(call.caller.tenant, UUID(request.batch_id), request.index)
-        image_format = convert.image_format(request.format)
-        return convert.image(qr.render(url, image_format), image_format)
+        """Draw a unit's QR code, or fill its NFC tag."""
+        url, tag_type = await self._units.printed_url(call.caller.tenant, UUID(request.batch_id), request.index)
+        return convert.carrier(url, request.format or convert.DEFAULT_FORMATS[tag_type])
 
     async def set_unit_state(self, request: factory_pb2.SetUnitStateRequest, call: Call) -> factory_pb2.Unit:
         """Change a unit's state."""

@@ -8,10 +8,18 @@ from uuid import UUID
 from sqlalchemy import Row, insert, select, update
 
 from services.common.database import Transaction
-from services.factory.model.settings import TenantSettings
+from services.factory.model.settings import TagType, TenantSettings
 from services.factory.tables import tenant_settings, tenant_settings_history
 
-_CHOICES = ("verification_base_url", "warning_above", "high_risk_above", "disabled_factors", "languages", "sandbox")
+_CHOICES = (
+    "verification_base_url",
+    "warning_above",
+    "high_risk_above",
+    "disabled_factors",
+    "languages",
+    "sandbox",
+    "default_tag_type",
+)
 
 
 async def read(tx: Transaction, tenant_id: UUID, *, lock: bool = False) -> TenantSettings:
@@ -56,6 +64,8 @@ def _version(version: int, choices: dict[str, Any], updated_at: datetime, update
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in choices.items()
     }
+    # Versions of before the setting were for QR codes.
+    values["default_tag_type"] = TagType(values.get("default_tag_type", TagType.QR))
     return TenantSettings(version=version, updated_at=updated_at, updated_by=updated_by, **values)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, func, select, update
 
 from services.common.database import Transaction
 from services.factory.model.units import StoredUnit, UnitState, UnitStateReason
@@ -15,6 +15,14 @@ async def units_between(tx: Transaction, first_unit_id: int, end_unit_id: int) -
     """Return the units of first_unit_id <= unit_id < end_unit_id. Whoever asks has seen that the tenant owns them."""
     query = select(units).where(units.c.unit_id >= first_unit_id, units.c.unit_id < end_unit_id)
     return [_unit(row) for row in await tx.connection.execute(query.order_by(units.c.unit_id))]
+
+
+async def count_blocked(tx: Transaction, first_unit_id: int, end_unit_id: int) -> int:
+    """Return how many units of first_unit_id <= unit_id < end_unit_id are blocked."""
+    query = select(func.count()).where(
+        units.c.unit_id >= first_unit_id, units.c.unit_id < end_unit_id, units.c.state == UnitState.BLOCKED.value
+    )
+    return (await tx.connection.execute(query)).scalar_one()
 
 
 async def lock_unit(tx: Transaction, tenant_id: UUID, unit_id: int) -> tuple[StoredUnit, UUID] | None:

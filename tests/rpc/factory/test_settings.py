@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 
 from tests.rpc.calls import Client, refusal
+from tests.rpc.factory.conftest import IssueBatch
 from voketag.factory.v1 import factory_pb2, settings_pb2, unit_events_pb2
 
 
@@ -78,9 +79,31 @@ async def test_settings_are_a_tenants_own(factory: Client, factory_of_rival: Cli
     assert (await factory_of_rival.GetSettings(settings_pb2.GetSettingsRequest())).warning_above == 40
 
 
-async def test_a_new_base_url_is_what_is_printed_from_then_on(factory: Client) -> None:
+async def test_a_new_base_url_is_what_is_printed_from_then_on(factory: Client, issue_batch: IssueBatch) -> None:
+    units = factory_pb2.ListUnitsRequest(batch_id=await issue_batch(1))
+    [before] = (await factory.ListUnits(units)).units
     changed = await factory.UpdateSettings(change(verification_base_url="https://v.acme.example/check"))
     assert changed.verification_base_url == "https://v.acme.example/check"
+    [after] = (await factory.ListUnits(units)).units
+    assert after.url == f"https://v.acme.example/check/r/{before.code}" != before.url
+
+
+async def test_a_tenant_of_nfc_tags_gets_their_content_unless_it_asks_for_an_image(
+    factory: Client, issue_batch: IssueBatch
+) -> None:
+    code = factory_pb2.RenderCodeRequest(batch_id=await issue_batch(1))
+    assert (await factory.RenderCode(code)).content_type == "image/svg+xml"
+    changed = await factory.UpdateSettings(change(default_tag_type=settings_pb2.TAG_TYPE_NFC))
+    assert changed.default_tag_type == settings_pb2.TAG_TYPE_NFC
+    [unit] = (await factory.ListUnits(factory_pb2.ListUnitsRequest(batch_id=code.batch_id))).units
+    tag = await factory.RenderCode(code)
+    assert tag.content_type == "application/octet-stream"
+    assert tag.data[:5] == bytes([0xD1, 1, len(unit.url) - 8 + 1, ord("U"), 4])
+    assert tag.data[5:].decode() == unit.url.removeprefix("https://")
+    code.format = "svg"
+    assert (await factory.RenderCode(code)).content_type == "image/svg+xml"
+    versions = (await factory.ListSettingsVersions(settings_pb2.ListSettingsVersionsRequest())).versions
+    assert [v.default_tag_type for v in versions] == [settings_pb2.TAG_TYPE_NFC, settings_pb2.TAG_TYPE_QR]
 
 
 async def test_a_sandbox_batch_is_small_and_marked(factory: Client) -> None:

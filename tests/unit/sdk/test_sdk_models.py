@@ -7,7 +7,7 @@ from enum import StrEnum
 import pytest
 from google.protobuf.descriptor import Descriptor, EnumDescriptor
 
-from voketag.factory.v1 import dead_letters_pb2, factory_pb2, settings_pb2, webhooks_pb2
+from voketag.factory.v1 import dead_letters_pb2, factory_pb2, settings_pb2, statements_pb2, webhooks_pb2
 from voketag.scan.v1 import scan_pb2
 from voketag_sdk import _convert, models
 
@@ -21,6 +21,7 @@ from voketag_sdk import _convert, models
         (models.UnitStateReason, factory_pb2.UnitStateReason.DESCRIPTOR),
         (models.Verdict, scan_pb2.Verdict.DESCRIPTOR),
         (models.WebhookDeliveryState, webhooks_pb2.WebhookDeliveryState.DESCRIPTOR),
+        (models.TagType, settings_pb2.TagType.DESCRIPTOR),
     ],
 )
 def test_enums_have_the_values_of_the_contracts(kind: type[StrEnum], descriptor: EnumDescriptor) -> None:
@@ -35,6 +36,7 @@ def test_enums_have_the_values_of_the_contracts(kind: type[StrEnum], descriptor:
     [
         (models.Product, factory_pb2.Product.DESCRIPTOR, {"product_id": "id"}),
         (models.Batch, factory_pb2.Batch.DESCRIPTOR, {"batch_id": "id"}),
+        (models.BatchStatement, statements_pb2.BatchStatement.DESCRIPTOR, {}),
         (models.BatchAnchor, factory_pb2.BatchAnchor.DESCRIPTOR, {}),
         (models.Unit, factory_pb2.Unit.DESCRIPTOR, {"unit_id": "id"}),
         (models.ApiKey, factory_pb2.ApiKey.DESCRIPTOR, {"key_id": "id"}),

@@ -1043,7 +1043,9 @@ class RenderCodeRequest(_message.Message):
     index: _builtins.int
     """Index of the unit."""
     format: _builtins.str
-    """`svg` (the default) or `png`."""
+    """`svg` or `png`: a QR code. `ndef`: the bytes of an NFC tag, an NDEF message with one URI record. Empty means what the
+    setting default_tag_type says: `svg` for TAG_TYPE_QR, `ndef` for TAG_TYPE_NFC.
+    """
     def __init__(
         self,
         *,

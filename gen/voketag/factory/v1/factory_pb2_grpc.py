@@ -8,6 +8,7 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from voketag.factory.v1 import dead_letters_pb2 as voketag_dot_factory_dot_v1_dot_dead__letters__pb2
 from voketag.factory.v1 import factory_pb2 as voketag_dot_factory_dot_v1_dot_factory__pb2
 from voketag.factory.v1 import settings_pb2 as voketag_dot_factory_dot_v1_dot_settings__pb2
+from voketag.factory.v1 import statements_pb2 as voketag_dot_factory_dot_v1_dot_statements__pb2
 from voketag.factory.v1 import unit_events_pb2 as voketag_dot_factory_dot_v1_dot_unit__events__pb2
 from voketag.factory.v1 import webhooks_pb2 as voketag_dot_factory_dot_v1_dot_webhooks__pb2
 
@@ -97,6 +98,16 @@ class FactoryServiceStub:
                 '/voketag.factory.v1.FactoryService/CancelBatch',
                 request_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.CancelBatchRequest.SerializeToString,
                 response_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.FromString,
+                _registered_method=True)
+        self.GetBatchStatement = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/GetBatchStatement',
+                request_serializer=voketag_dot_factory_dot_v1_dot_statements__pb2.GetBatchStatementRequest.SerializeToString,
+                response_deserializer=voketag_dot_factory_dot_v1_dot_statements__pb2.BatchStatement.FromString,
+                _registered_method=True)
+        self.GetStatementKeys = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/GetStatementKeys',
+                request_serializer=voketag_dot_factory_dot_v1_dot_statements__pb2.GetStatementKeysRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.ListUnits = channel.unary_unary(
                 '/voketag.factory.v1.FactoryService/ListUnits',
@@ -331,6 +342,20 @@ class FactoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetBatchStatement(self, request, context):
+        """Returns how many units a batch has, as a signed statement that anyone can check offline and later.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStatementKeys(self, request, context):
+        """Returns the public keys of statements as a JWK set (RFC 7517), retired ones included.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListUnits(self, request, context):
         """Lists the units of a batch in index order. Units are visible once all of them are issued.
         """
@@ -347,7 +372,7 @@ class FactoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RenderCode(self, request, context):
-        """Renders one unit's URL as a QR code (ISO/IEC 18004, level M).
+        """Renders one unit's URL as a QR code (ISO/IEC 18004, level M), or as the content of an NFC tag.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -598,6 +623,16 @@ def add_FactoryServiceServicer_to_server(servicer, server):
                     servicer.CancelBatch,
                     request_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.CancelBatchRequest.FromString,
                     response_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.SerializeToString,
+            ),
+            'GetBatchStatement': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBatchStatement,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_statements__pb2.GetBatchStatementRequest.FromString,
+                    response_serializer=voketag_dot_factory_dot_v1_dot_statements__pb2.BatchStatement.SerializeToString,
+            ),
+            'GetStatementKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStatementKeys,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_statements__pb2.GetStatementKeysRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'ListUnits': grpc.unary_unary_rpc_method_handler(
                     servicer.ListUnits,
@@ -1045,6 +1080,60 @@ class FactoryService:
             '/voketag.factory.v1.FactoryService/CancelBatch',
             voketag_dot_factory_dot_v1_dot_factory__pb2.CancelBatchRequest.SerializeToString,
             voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBatchStatement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/GetBatchStatement',
+            voketag_dot_factory_dot_v1_dot_statements__pb2.GetBatchStatementRequest.SerializeToString,
+            voketag_dot_factory_dot_v1_dot_statements__pb2.BatchStatement.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStatementKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/GetStatementKeys',
+            voketag_dot_factory_dot_v1_dot_statements__pb2.GetStatementKeysRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,

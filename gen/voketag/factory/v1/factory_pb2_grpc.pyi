@@ -10,6 +10,7 @@ from grpc import aio as _aio
 from voketag.factory.v1 import dead_letters_pb2 as _dead_letters_pb2
 from voketag.factory.v1 import factory_pb2 as _factory_pb2
 from voketag.factory.v1 import settings_pb2 as _settings_pb2
+from voketag.factory.v1 import statements_pb2 as _statements_pb2
 from voketag.factory.v1 import unit_events_pb2 as _unit_events_pb2
 from voketag.factory.v1 import webhooks_pb2 as _webhooks_pb2
 import abc as _abc_1
@@ -70,6 +71,10 @@ class FactoryServiceStub:
     """Cancels a PENDING, ISSUING or FAILED batch. Codes that were issued are void from then on.
     FAILED_PRECONDITION (BATCH_STATE) once the root was submitted. Cancelling twice is no error.
     """
+    GetBatchStatement: _grpc.UnaryUnaryMultiCallable[_statements_pb2.GetBatchStatementRequest, _statements_pb2.BatchStatement]
+    """Returns how many units a batch has, as a signed statement that anyone can check offline and later."""
+    GetStatementKeys: _grpc.UnaryUnaryMultiCallable[_statements_pb2.GetStatementKeysRequest, _httpbody_pb2.HttpBody]
+    """Returns the public keys of statements as a JWK set (RFC 7517), retired ones included."""
     ListUnits: _grpc.UnaryUnaryMultiCallable[_factory_pb2.ListUnitsRequest, _factory_pb2.ListUnitsResponse]
     """Lists the units of a batch in index order. Units are visible once all of them are issued."""
     ExportUnits: _grpc.UnaryStreamMultiCallable[_factory_pb2.ExportUnitsRequest, _httpbody_pb2.HttpBody]
@@ -77,7 +82,7 @@ class FactoryServiceStub:
     index order. A consumer that has rows already starts at first_index (no header then).
     """
     RenderCode: _grpc.UnaryUnaryMultiCallable[_factory_pb2.RenderCodeRequest, _httpbody_pb2.HttpBody]
-    """Renders one unit's URL as a QR code (ISO/IEC 18004, level M)."""
+    """Renders one unit's URL as a QR code (ISO/IEC 18004, level M), or as the content of an NFC tag."""
     SetUnitState: _grpc.UnaryUnaryMultiCallable[_factory_pb2.SetUnitStateRequest, _factory_pb2.Unit]
     """Changes the state of one unit. Scan obeys within a second."""
     CreateApiKey: _grpc.UnaryUnaryMultiCallable[_factory_pb2.CreateApiKeyRequest, _factory_pb2.CreateApiKeyResponse]
@@ -178,6 +183,10 @@ class FactoryServiceAsyncStub(FactoryServiceStub):
     """Cancels a PENDING, ISSUING or FAILED batch. Codes that were issued are void from then on.
     FAILED_PRECONDITION (BATCH_STATE) once the root was submitted. Cancelling twice is no error.
     """
+    GetBatchStatement: _aio.UnaryUnaryMultiCallable[_statements_pb2.GetBatchStatementRequest, _statements_pb2.BatchStatement]  # type: ignore[assignment]
+    """Returns how many units a batch has, as a signed statement that anyone can check offline and later."""
+    GetStatementKeys: _aio.UnaryUnaryMultiCallable[_statements_pb2.GetStatementKeysRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Returns the public keys of statements as a JWK set (RFC 7517), retired ones included."""
     ListUnits: _aio.UnaryUnaryMultiCallable[_factory_pb2.ListUnitsRequest, _factory_pb2.ListUnitsResponse]  # type: ignore[assignment]
     """Lists the units of a batch in index order. Units are visible once all of them are issued."""
     ExportUnits: _aio.UnaryStreamMultiCallable[_factory_pb2.ExportUnitsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
@@ -185,7 +194,7 @@ class FactoryServiceAsyncStub(FactoryServiceStub):
     index order. A consumer that has rows already starts at first_index (no header then).
     """
     RenderCode: _aio.UnaryUnaryMultiCallable[_factory_pb2.RenderCodeRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
-    """Renders one unit's URL as a QR code (ISO/IEC 18004, level M)."""
+    """Renders one unit's URL as a QR code (ISO/IEC 18004, level M), or as the content of an NFC tag."""
     SetUnitState: _aio.UnaryUnaryMultiCallable[_factory_pb2.SetUnitStateRequest, _factory_pb2.Unit]  # type: ignore[assignment]
     """Changes the state of one unit. Scan obeys within a second."""
     CreateApiKey: _aio.UnaryUnaryMultiCallable[_factory_pb2.CreateApiKeyRequest, _factory_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
@@ -351,6 +360,22 @@ class FactoryServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def GetBatchStatement(
+        self,
+        request: _statements_pb2.GetBatchStatementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_statements_pb2.BatchStatement, _abc.Awaitable[_statements_pb2.BatchStatement]]:
+        """Returns how many units a batch has, as a signed statement that anyone can check offline and later."""
+
+    @_abc_1.abstractmethod
+    def GetStatementKeys(
+        self,
+        request: _statements_pb2.GetStatementKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """Returns the public keys of statements as a JWK set (RFC 7517), retired ones included."""
+
+    @_abc_1.abstractmethod
     def ListUnits(
         self,
         request: _factory_pb2.ListUnitsRequest,
@@ -374,7 +399,7 @@ class FactoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _factory_pb2.RenderCodeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
-        """Renders one unit's URL as a QR code (ISO/IEC 18004, level M)."""
+        """Renders one unit's URL as a QR code (ISO/IEC 18004, level M), or as the content of an NFC tag."""
 
     @_abc_1.abstractmethod
     def SetUnitState(

@@ -9,6 +9,7 @@ from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +20,30 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _TagType:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TagTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TagType.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TAG_TYPE_UNSPECIFIED: _TagType.ValueType  # 0
+    """In a change: not given. Never in an answer."""
+    TAG_TYPE_QR: _TagType.ValueType  # 1
+    """A printed QR code."""
+    TAG_TYPE_NFC: _TagType.ValueType  # 2
+    """An NFC tag."""
+
+class TagType(_TagType, metaclass=_TagTypeEnumTypeWrapper):
+    """What carries a code."""
+
+TAG_TYPE_UNSPECIFIED: TagType.ValueType  # 0
+"""In a change: not given. Never in an answer."""
+TAG_TYPE_QR: TagType.ValueType  # 1
+"""A printed QR code."""
+TAG_TYPE_NFC: TagType.ValueType  # 2
+"""An NFC tag."""
+Global___TagType: _TypeAlias = TagType  # noqa: Y015
 
 @_typing.final
 class TenantSettings(_message.Message):
@@ -35,6 +60,7 @@ class TenantSettings(_message.Message):
     SANDBOX_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_BY_FIELD_NUMBER: _builtins.int
+    DEFAULT_TAG_TYPE_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """Grows by one at every change."""
     verification_base_url: _builtins.str
@@ -47,6 +73,8 @@ class TenantSettings(_message.Message):
     """New batches are trials: marked, at most 1,000 units, anchored on no chain, and Scan says so."""
     updated_by: _builtins.str
     """Who changed it: `key <id>`, `user <uuid>` or `operator`. Only ListSettingsVersions and GetSettings fill it."""
+    default_tag_type: Global___TagType.ValueType
+    """What RenderCode makes when its request does not say. Default TAG_TYPE_QR."""
     @_builtins.property
     def disabled_factors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of risk factors that do not count for this tenant, such as `country_mismatch`."""
@@ -73,10 +101,11 @@ class TenantSettings(_message.Message):
         sandbox: _builtins.bool = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         updated_by: _builtins.str = ...,
+        default_tag_type: Global___TagType.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["disabled_factors", b"disabled_factors", "high_risk_above", b"high_risk_above", "languages", b"languages", "sandbox", b"sandbox", "updated_at", b"updated_at", "updated_by", b"updated_by", "verification_base_url", b"verification_base_url", "version", b"version", "warning_above", b"warning_above"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_tag_type", b"default_tag_type", "disabled_factors", b"disabled_factors", "high_risk_above", b"high_risk_above", "languages", b"languages", "sandbox", b"sandbox", "updated_at", b"updated_at", "updated_by", b"updated_by", "verification_base_url", b"verification_base_url", "version", b"version", "warning_above", b"warning_above"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

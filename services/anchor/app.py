@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
-from services.anchor.chain import EvmReader
-from services.anchor.failover import NodesReader
-from services.anchor.node import open_rpc
+from services.anchor.model import DRY
+from services.anchor.opening import open_reader
 from services.anchor.operations.anchors import QUEUE_NAME, Anchors
-from services.anchor.operations.verification import Status, Verification
+from services.anchor.operations.verification import Registry, Status, Verification
 from services.anchor.servicer import AnchorServicer
 from services.anchor.settings import Settings
 from services.common.caller import Caller
@@ -39,33 +38,28 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(aclosing(Database.open(settings)))
         queue = await stack.enter_async_context(aclosing(Queue(url=settings.queue_url, name=QUEUE_NAME)))
-        chain = NodesReader(
-            [
-                EvmReader(
-                    rpc=await open_rpc(url),
-                    chain_id=settings.chain_id,
-                    fee_ceiling_wei=settings.fee_ceiling_wei,
-                    contract_address=settings.contract_address,
-                    genesis_hash=settings.genesis_hash,
-                )
-                for url in settings.chain_rpc_urls
-            ],
-            clock=SystemClock(),
-        )
-        await stack.enter_async_context(aclosing(chain))
         clock = SystemClock()
-        anchors = Anchors(database=database, clock=clock, queue=queue, chain_id=settings.chain_id)
+        told = settings.chains()
+        registries = {
+            one.chain_name: Registry(
+                chain=await stack.enter_async_context(aclosing(await open_reader(one, clock=clock))),
+                confirmations=one.confirmations,
+            )
+            for one in told
+            if one.chain_name != DRY
+        }
+        ids = {one.chain_name: one.chain_id for one in told}
+        anchors = Anchors(database=database, clock=clock, queue=queue, chains=ids)
         servicer = AnchorServicer(
             anchors=anchors,
             verification=Verification(
                 anchors=anchors,
                 database=database,
                 clock=clock,
-                chain=chain,
-                confirmations=settings.confirmations,
+                registries=registries,
                 keep_seconds=settings.verify_keep_seconds,
             ),
-            status=Status(database=database, chain=chain, confirmations=settings.confirmations),
+            status=Status(database=database, registries=registries),
         )
         server = Server(
             settings=settings,

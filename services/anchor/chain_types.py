@@ -102,6 +102,11 @@ class ChainReader(Protocol):
     """What anyone can ask the chain about our contract. Every method but `aclose` may raise ChainUnavailable."""
 
     @property
+    def name(self) -> str:
+        """The chain's name in the settings."""
+        ...
+
+    @property
     def chain_id(self) -> int:
         """EIP-155 chain id."""
         ...

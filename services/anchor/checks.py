@@ -20,6 +20,7 @@ class Failure(Enum):
     PROOF_MISMATCH = 6
     UNKNOWN_TRANSACTION = 7
     WRONG_ROOT = 8
+    DRY_RUN = 9
 
 
 class Subject(Enum):
@@ -103,6 +104,7 @@ class TransactionCheck:
 class ChainStatus:
     """How the chain and our work on it stand. `signer` is empty until a worker has run."""
 
+    chain: str
     chain_id: int
     contract: str
     head_block: int

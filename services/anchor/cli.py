@@ -14,7 +14,10 @@ from services.common.errors import VokeTagError
 
 
 async def _deploy_contract(arguments: argparse.Namespace) -> Deployment:
-    settings = DeploySettings()
+    told = {one.chain_name: one for one in DeploySettings().chains()}
+    settings = told.get(arguments.chain or next(iter(told)))
+    if settings is None:
+        raise ValueError(f"no chain of the name {arguments.chain}; known are {', '.join(told)}")
     signer = open_signer(settings, local=settings.environment == "local")
     node = EvmNode(
         rpc=await open_rpc(settings.chain_rpc_urls[0]),
@@ -35,6 +38,7 @@ def main() -> None:
     )
     command.add_argument("--owner", help="address that may name writers (default: the deploying key's)")
     command.add_argument("--writer", help="address that the worker signs with (default: the deploying key's)")
+    command.add_argument("--chain", help="name of the chain (default: the first one)")
     arguments = parser.parse_args()
     try:
         print(asyncio.run(_deploy_contract(arguments)).to_json())

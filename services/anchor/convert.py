@@ -40,7 +40,7 @@ def kind(request: anchor_pb2.SubmitAnchorRequest, caller: Caller) -> AnchorKind:
 
 
 def anchor(found: Anchor) -> anchor_pb2.Anchor:
-    """Return an anchor."""
+    """Return an anchor, and those of the same root on other chains where they were looked up."""
     return anchor_pb2.Anchor(
         anchor_id=str(found.anchor_id),
         batch_id=str(found.batch_id),
@@ -53,6 +53,19 @@ def anchor(found: Anchor) -> anchor_pb2.Anchor:
         confirmed_at=_time(found.confirmed_at),
         kind=anchor_pb2.AnchorKind.ValueType(found.kind.value),
         urgent=found.urgent,
+        chain=found.chain,
+        chains=[_on_chain(one) for one in (found, *found.others)],
+    )
+
+
+def _on_chain(found: Anchor) -> anchor_pb2.ChainAnchor:
+    return anchor_pb2.ChainAnchor(
+        chain=found.chain,
+        anchor_id=str(found.anchor_id),
+        state=anchor_pb2.AnchorState.ValueType(found.state.value),
+        inclusion=None if found.inclusion is None else _inclusion(found.inclusion),
+        error=found.error,
+        confirmed_at=_time(found.confirmed_at),
     )
 
 
@@ -113,6 +126,7 @@ def transaction_check(check: TransactionCheck) -> anchor_pb2.VerifyTransactionRe
 def chain_status(status: ChainStatus) -> anchor_pb2.ChainStatus:
     """Return how the chain stands."""
     return anchor_pb2.ChainStatus(
+        chain=status.chain,
         chain_id=status.chain_id,
         contract=status.contract,
         head_block=status.head_block,

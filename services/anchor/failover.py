@@ -45,8 +45,9 @@ _log = get_logger(__name__)
 class _Node(Generic[C]):
     """One node, and whether it is fit to be asked. Its number stands for it: a URL may hold a provider's key."""
 
-    def __init__(self, number: int, chain: C) -> None:
+    def __init__(self, number: int, chain: C, of: str) -> None:
         self.number = number
+        self._of = of
         self.chain = chain
         self._checked = False
         self._rests_until = 0.0
@@ -65,20 +66,24 @@ class _Node(Generic[C]):
             self._checked = False
             self._rests_until = time.monotonic() + _REST_SECONDS
             wrong = isinstance(error, WrongChain)
-            metrics.node_failures.labels("wrong_chain" if wrong else "unavailable").inc()
-            (_log.error if wrong else _log.warning)("a node failed", node=self.number, error=str(error))
+            metrics.node_failures.labels(self._of, "wrong_chain" if wrong else "unavailable").inc()
+            (_log.error if wrong else _log.warning)("a node failed", chain=self._of, node=self.number, error=str(error))
             raise
 
 
 class NodesReader(Generic[C]):
     """A `ChainReader` over one or more nodes."""
 
-    def __init__(self, chains: Sequence[C], *, clock: Clock) -> None:
-        """`chains` are of one chain and one contract, the preferred node first. ValueError without one."""
+    def __init__(self, chains: Sequence[C], *, name: str, clock: Clock) -> None:
+        """`chains` are of one chain and one contract, the preferred node first. ValueError without one.
+
+        `name` is the chain's name in the settings.
+        """
         if not chains:
             raise ValueError("a chain needs at least one node")
-        self._nodes = [_Node(number, chain) for number, chain in enumerate(chains, 1)]
+        self._nodes = [_Node(number, chain, name) for number, chain in enumerate(chains, 1)]
         self._one = chains[0]
+        self.name = name
         self._clock = clock
 
     @property
@@ -218,7 +223,7 @@ class NodesChain(NodesReader[EvmChain]):
         votes = [vote for head, vote in opinions if head.timestamp >= newest - _STALLED_SECONDS]
         agreed = votes.count(True)
         if agreed < len(votes):
-            metrics.node_disagreements.inc()
+            metrics.node_disagreements.labels(self.name).inc()
             _log.error("nodes disagree", tx_hash=receipt.tx_hash, block=receipt.block_number, yes=agreed, of=len(votes))
         if 2 * agreed <= len(votes):
             raise NodesDisagree(f"{agreed} of {len(votes)} nodes have transaction {receipt.tx_hash} deep enough")

@@ -21,6 +21,7 @@ from services.anchor.operations.filling import Filling
 from services.anchor.operations.guarding import Guarding
 from services.anchor.operations.observing import Observing
 from services.anchor.operations.rechecking import Rechecking
+from services.anchor.operations.rehearsing import Rehearsing
 from services.anchor.operations.reporting import Reporting
 from services.anchor.operations.sending import Sending
 from services.anchor.operations.settling import Settling
@@ -112,6 +113,36 @@ class Writer:
     def _longer_pause(self) -> float:
         self._failures += 1
         return min(self._poll_seconds * 2.0 ** min(self._failures, 16), _LONGEST_PAUSE_SECONDS)
+
+
+class DryWriter:
+    """What a `Writer` is to the other chains, to the dry one."""
+
+    def __init__(
+        self,
+        *,
+        collecting: Collecting,
+        rehearsing: Rehearsing,
+        poll_seconds: float,
+        on_outcome: Callable[[], None],
+    ) -> None:
+        self._collecting = collecting
+        self._rehearsing = rehearsing
+        self._poll_seconds = poll_seconds
+        self._on_outcome = on_outcome
+
+    async def look(self) -> float:
+        """Call anchored what waits."""
+        try:
+            wait = await self._collecting.seconds_to_wait()
+            if wait == 0:
+                await self._collecting.collect()
+            if await self._rehearsing.settle():
+                self._on_outcome()
+        except VokeTagError as error:
+            _log.warning("the round ended early", error=error.message)
+            wait = None
+        return min(wait, self._poll_seconds) if wait else self._poll_seconds
 
 
 class Reporter:

@@ -2,21 +2,29 @@
 
 from prometheus_client import Counter, Gauge
 
-anchors = Gauge("voketag_anchor_anchors", "Anchors that are not CONFIRMED, by state.", ["state"])
-confirmed_roots = Counter("voketag_anchor_confirmed_roots", "Batch roots that the chain has confirmed.")
+anchors = Gauge("voketag_anchor_anchors", "Anchors that are not CONFIRMED, by state.", ["chain", "state"])
+confirmed_roots = Counter("voketag_anchor_confirmed_roots", "Batch roots that the chain has confirmed.", ["chain"])
 transactions = Counter(
-    "voketag_anchor_transactions", "Transactions: signed, replaced, confirmed, failed, filler.", ["event"]
+    "voketag_anchor_transactions", "Transactions: signed, replaced, confirmed, failed, filler.", ["chain", "event"]
 )
-reorganisations = Counter("voketag_anchor_reorganisations", "Transactions that a reorganisation threw out of a block.")
-gas = Counter("voketag_anchor_gas", "Gas used by settled transactions.")
-head_age_seconds = Gauge("voketag_anchor_head_age_seconds", "Age of the chain's newest block.")
-balance_wei = Gauge("voketag_anchor_balance_wei", "What the signing address holds.")
-waiting = Gauge("voketag_anchor_waiting", "1 while the writer waits for an operator or a node, else 0.")
+reorganisations = Counter(
+    "voketag_anchor_reorganisations", "Transactions that a reorganisation threw out of a block.", ["chain"]
+)
+gas = Counter("voketag_anchor_gas", "Gas used by settled transactions.", ["chain"])
+head_age_seconds = Gauge("voketag_anchor_head_age_seconds", "Age of the chain's newest block.", ["chain"])
+balance_wei = Gauge("voketag_anchor_balance_wei", "What the signing address holds.", ["chain"])
+waiting = Gauge("voketag_anchor_waiting", "1 while the writer waits for an operator or a node, else 0.", ["chain"])
 node_disagreements = Counter(
-    "voketag_anchor_node_disagreements", "Times that the nodes of a chain told different stories about something final."
+    "voketag_anchor_node_disagreements",
+    "Times that the nodes of a chain told different stories about something final.",
+    ["chain"],
 )
 node_failures = Counter(
-    "voketag_anchor_node_failures", "Questions that a node did not answer, or not as one of our chain.", ["reason"]
+    "voketag_anchor_node_failures",
+    "Questions that a node did not answer, or not as one of our chain.",
+    ["chain", "reason"],
 )
-wrong_chain = Gauge("voketag_anchor_wrong_chain", "1 while no node is of the chain that our books are about, else 0.")
-balance_floor_wei = Gauge("voketag_anchor_balance_floor_wei", "Balance under which nothing new is signed.")
+wrong_chain = Gauge(
+    "voketag_anchor_wrong_chain", "1 while no node is of the chain that our books are about, else 0.", ["chain"]
+)
+balance_floor_wei = Gauge("voketag_anchor_balance_floor_wei", "Balance under which nothing new is signed.", ["chain"])

@@ -53,6 +53,11 @@ class AnchorKind(Enum):
 
 LEAF_BYTES = {AnchorKind.BATCH: 56, AnchorKind.LEDGER: 62}
 """Bytes of leaf data that a root of each kind adds to a tree."""
+MAIN = "main"
+"""What the first chain is called unless the settings name it."""
+DRY = "dry"
+"""The chain that is none: a rehearsal, see `operations.rehearsing`. Its chain id is 0, and "dry" its transaction."""
+DRY_CHAIN_ID = 0
 _LEAF_DATA = {AnchorKind.BATCH: root_leaf_data, AnchorKind.LEDGER: checkpoint_leaf_data}
 
 
@@ -92,7 +97,8 @@ class Inclusion:
 class Anchor:
     """One root on its way to the chain; `batch_id` names the batch, or the ledger's checkpoint.
 
-    `error` says why it failed, or what it waits for.
+    `error` says why it failed, or what it waits for. `others` are those of the same root on the other chains that were
+    asked for, where all of a batch's were looked up.
     """
 
     anchor_id: UUID
@@ -107,6 +113,8 @@ class Anchor:
     kind: AnchorKind = AnchorKind.BATCH
     urgent: bool = False
     tenant_id: UUID | None = None
+    chain: str = MAIN
+    others: tuple["Anchor", ...] = ()
 
     @property
     def unfinished(self) -> bool:
@@ -117,6 +125,10 @@ class Anchor:
     def leaf(self) -> Leaf:
         """What stands for this anchor in a tree."""
         return Leaf(self.merkle_root, self.tree_size, self.kind)
+
+    def on(self, chain: str) -> "Anchor | None":
+        """The anchor of the same root on a chain, of those that were looked up."""
+        return next((anchor for anchor in (self, *self.others) if anchor.chain == chain), None)
 
     def is_included(self) -> bool:
         """The stored path leads from the batch's leaf to the anchor root."""

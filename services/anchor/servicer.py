@@ -24,6 +24,7 @@ class AnchorServicer:
             merkle_root=bytes.fromhex(request.merkle_root),
             tree_size=request.tree_size,
             kind=convert.kind(request, call.caller),
+            chains=request.chains,
             urgent=request.urgent,
             tenant_id=UUID(request.tenant_id) if request.tenant_id else None,
         )
@@ -46,7 +47,7 @@ class AnchorServicer:
 
     async def verify_batch(self, request: anchor_pb2.VerifyBatchRequest, _call: Call) -> anchor_pb2.VerifyBatchResponse:
         """Ask the chain about a batch."""
-        return convert.batch_check(await self._verification.batch(UUID(request.batch_id)))
+        return convert.batch_check(await self._verification.batch(UUID(request.batch_id), request.chain))
 
     async def verify_proof(self, request: anchor_pb2.VerifyProofRequest, _call: Call) -> anchor_pb2.VerifyProofResponse:
         """Check a unit's proof."""
@@ -62,8 +63,8 @@ class AnchorServicer:
         self, request: anchor_pb2.VerifyTransactionRequest, _call: Call
     ) -> anchor_pb2.VerifyTransactionResponse:
         """Ask the chain about a transaction."""
-        return convert.transaction_check(await self._verification.transaction(request.tx_id.lower()))
+        return convert.transaction_check(await self._verification.transaction(request.tx_id.lower(), request.chain))
 
-    async def get_chain_status(self, _request: anchor_pb2.GetChainStatusRequest, _call: Call) -> anchor_pb2.ChainStatus:
+    async def get_chain_status(self, request: anchor_pb2.GetChainStatusRequest, _call: Call) -> anchor_pb2.ChainStatus:
         """Return how the chain stands."""
-        return convert.chain_status(await self._status.status())
+        return convert.chain_status(await self._status.status(request.chain))

@@ -11,6 +11,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Numeric,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -99,7 +100,11 @@ anchors = Table(
     "anchors",
     metadata,
     Column("anchor_id", Uuid, primary_key=True),
-    Column("batch_id", Uuid, nullable=False, unique=True),
+    Column("batch_id", Uuid, nullable=False),
+    # One row for each chain that the batch's root goes to, all of the same root. Position 0 is the chain whose outcome
+    # Factory hears of.
+    Column("chain", Text, nullable=False, server_default="main"),
+    Column("position", SmallInteger, nullable=False, server_default=text("0")),
     Column("merkle_root", LargeBinary, nullable=False),
     Column("tree_size", BigInteger, nullable=False),
     # BATCH, or LEDGER for a checkpoint of the ledger of scans; whose outcome nobody is told.
@@ -121,9 +126,11 @@ anchors = Table(
     Column("report_attempts", Integer, nullable=False, server_default=text("0")),
     Column("next_report_at", _Time),
     Column("reported_at", _Time),
+    UniqueConstraint("batch_id", "chain", name="anchors_chain"),
+    UniqueConstraint("batch_id", "position", name="anchors_position"),
     UniqueConstraint("tree_id", "leaf_index", name="anchors_leaf"),
     Index("anchors_listing", "state", "anchor_id"),
-    Index("anchors_waiting", "anchor_id", postgresql_where=text("state = 'PENDING' AND tree_id IS NULL")),
+    Index("anchors_waiting", "chain", "anchor_id", postgresql_where=text("state = 'PENDING' AND tree_id IS NULL")),
     Index(
         "anchors_unreported",
         "next_report_at",

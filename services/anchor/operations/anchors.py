@@ -1,6 +1,6 @@
 """Submitting roots, and what became of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from uuid import UUID
@@ -10,7 +10,7 @@ from services.anchor.storage import anchors as storage
 from services.anchor.storage import chains
 from services.common.clock import Clock
 from services.common.database import Database, Transaction
-from services.common.errors import AnchorNotFound, RootConflict, WrongAnchorState
+from services.common.errors import AnchorNotFound, InvalidArgument, RootConflict, WrongAnchorState
 from services.common.ids import uuid7
 from services.common.paging import page_size
 from services.common.queue import Queue
@@ -32,11 +32,13 @@ class Page:
 class Anchors:
     """The anchors of all batches."""
 
-    def __init__(self, *, database: Database, clock: Clock, queue: Queue, chain_id: int) -> None:
+    def __init__(self, *, database: Database, clock: Clock, queue: Queue, chains: Mapping[str, int]) -> None:
+        """`chains` are the chains' ids by name; the first one is where roots go that ask for none."""
         self._database = database
         self._clock = clock
         self._queue = queue
-        self._chain_id = chain_id
+        self._chains = chains
+        self._default = next(iter(chains))
 
     async def submit(
         self,
@@ -47,11 +49,15 @@ class Anchors:
         kind: AnchorKind = AnchorKind.BATCH,
         urgent: bool = False,
         tenant_id: UUID | None = None,
+        chains: Sequence[str] = (),
     ) -> Anchor:
         """Return the batch's anchor, a new one if it has none; RootConflict when it has one of another root or size.
 
-        One that waits already is hurried when this call is urgent; who it belongs to stays as it was.
+        One that waits already is hurried when this call is urgent; who it belongs to stays as it was. `chains` are
+        those that the root is to go to, none for the default one. The first chain of the first call is the batch's
+        own, which it is anchored by; chains that a later call names are added. InvalidArgument for an unknown one.
         """
+        asked = self._known(chains)
         new = Anchor(
             anchor_id=uuid7(),
             batch_id=batch_id,
@@ -65,24 +71,31 @@ class Anchors:
             kind=kind,
             urgent=urgent,
             tenant_id=tenant_id,
+            chain=asked[0],
         )
         async with self._database.transaction() as tx:
-            if await storage.insert_if_new(tx, new):
+            changed = await storage.insert_if_new(tx, new)
+            if changed and len(asked) == 1:
                 tx.after_commit(partial(self._queue.nudge, JOB, str(new.anchor_id)))
                 return new
-            anchor = _found(await storage.anchor_by_batch(tx, batch_id))
-            if anchor.leaf != new.leaf:
+            await storage.hold_batch(tx, batch_id)
+            found = await storage.anchors_by_batch(tx, batch_id)
+            if found[0].leaf != new.leaf:
                 raise RootConflict
-            if urgent and await storage.hurry(tx, anchor.anchor_id):
-                anchor = replace(anchor, urgent=True)
-                tx.after_commit(partial(self._queue.nudge, JOB, str(anchor.anchor_id)))
-            return (await self._with_reasons(tx, [anchor]))[0]
+            missing = [name for name in asked if name not in {anchor.chain for anchor in found}] if chains else []
+            for position, name in enumerate(missing, len(found)):
+                one = replace(new, anchor_id=uuid7(), chain=name, tenant_id=found[0].tenant_id)
+                changed |= await storage.insert_if_new(tx, one, position=position)
+            if urgent:
+                changed |= any([await storage.hurry(tx, anchor.anchor_id) for anchor in found])
+            if changed:
+                tx.after_commit(partial(self._queue.nudge, JOB, str(found[0].anchor_id)))
+            return await self._of_batch(tx, batch_id)
 
     async def get(self, batch_id: UUID) -> Anchor:
-        """Return the anchor of a batch; AnchorNotFound."""
+        """Return the anchor of a batch, the same root's on other chains with it; AnchorNotFound."""
         async with self._database.reading() as tx:
-            anchor = _found(await storage.anchor_by_batch(tx, batch_id))
-            return (await self._with_reasons(tx, [anchor]))[0]
+            return await self._of_batch(tx, batch_id)
 
     async def list_page(self, *, before: UUID | None, size: int, state: AnchorState | None) -> Page:
         """Return a page of anchors, newest first, from the one after `before` on."""
@@ -102,12 +115,32 @@ class Anchors:
             tx.after_commit(partial(self._queue.nudge, JOB, str(anchor_id)))
         return anchor
 
+    def _known(self, chains: Sequence[str]) -> Sequence[str]:
+        for index, name in enumerate(chains):
+            if name not in self._chains:
+                raise InvalidArgument.of(
+                    f"chains[{index}]", f"no chain of this name; known are {', '.join(self._chains)}"
+                )
+        return list(dict.fromkeys(chains)) or [self._default]
+
+    async def _of_batch(self, tx: Transaction, batch_id: UUID) -> Anchor:
+        found = await storage.anchors_by_batch(tx, batch_id)
+        if not found:
+            raise AnchorNotFound
+        first, *others = await self._with_reasons(tx, found)
+        return replace(first, others=tuple(others))
+
     async def _with_reasons(self, tx: Transaction, found: Sequence[Anchor]) -> Sequence[Anchor]:
         """Say of unfinished anchors what they wait for, when the writer has said so."""
-        if not any(anchor.unfinished for anchor in found):
-            return found
-        _, waits_for = await chains.said(tx, self._chain_id)
-        return [replace(anchor, error=waits_for) if anchor.unfinished else anchor for anchor in found]
+        waits_for = {}
+        for name in {anchor.chain for anchor in found if anchor.unfinished} & self._chains.keys():
+            _, waits_for[name] = await chains.said(tx, self._chains[name])
+        return [
+            replace(anchor, error=waits_for[anchor.chain])
+            if anchor.unfinished and anchor.chain in waits_for
+            else anchor
+            for anchor in found
+        ]
 
 
 def _found(anchor: Anchor | None) -> Anchor:

@@ -15,12 +15,15 @@ class Collecting:
         *,
         database: Database,
         clock: Clock,
+        chain: str,
         chain_id: int,
         max_roots: int,
         max_bytes: int,
         aggregation_seconds: float,
     ) -> None:
+        """`chain` is the chain's name in the settings, `chain_id` its EIP-155 id, 0 for the dry one."""
         self._database = database
+        self._chain = chain
         self._clock = clock
         self._chain_id = chain_id
         self._max_roots = max_roots
@@ -34,7 +37,7 @@ class Collecting:
         when a root is urgent. A root from a machine whose clock is ahead waits no longer than any other.
         """
         async with self._database.reading() as tx:
-            waiting = await trees.waiting(tx)
+            waiting = await trees.waiting(tx, self._chain)
         if waiting is None:
             return None
         if waiting.urgent or waiting.roots >= self._max_roots or waiting.bytes >= self._max_bytes:
@@ -45,7 +48,7 @@ class Collecting:
     async def collect(self) -> int:
         """Put waiting roots, tenant by tenant in turns, under a new tree; return how many."""
         async with self._database.transaction() as tx:
-            taken = await trees.take_waiting(tx, self._max_roots)
+            taken = await trees.take_waiting(tx, self._max_roots, chain=self._chain)
             taken = taken[: that_fit([leaf for _, leaf in taken], max_bytes=self._max_bytes)]
             if not taken:
                 return 0

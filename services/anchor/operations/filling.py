@@ -80,5 +80,5 @@ class Filling:
         filler = Filler(tx_hash=signed.tx_hash, raw=signed.raw, fees=fees, signed_at=self._clock.now())
         async with self._database.transaction() as tx:
             await fillers.insert(tx, filler, chain_id=self._chain.chain_id, sender=self._chain.sender, nonce=nonce)
-        metrics.transactions.labels("filler").inc()
+        metrics.transactions.labels(self._chain.name, "filler").inc()
         return filler

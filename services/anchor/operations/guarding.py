@@ -36,9 +36,9 @@ class Guarding:
             await self._chain.check()
             await self._compare(await self._chain.genesis())
         except ChainUnavailable as error:
-            metrics.wrong_chain.set(isinstance(error, WrongChain))
+            metrics.wrong_chain.labels(self._chain.name).set(isinstance(error, WrongChain))
             raise
-        metrics.wrong_chain.set(0)
+        metrics.wrong_chain.labels(self._chain.name).set(0)
         self._due = time.monotonic() + _EVERY_SECONDS
 
     async def _compare(self, genesis: str) -> None:

@@ -24,12 +24,12 @@ class Observing:
     async def observe(self) -> None:
         """Refresh the gauges. Raises what `Chain` raises."""
         async with self._database.reading() as tx:
-            for state, count in (await anchors.count_unfinished(tx)).items():
-                metrics.anchors.labels(state.name.lower()).set(count)
+            for state, count in (await anchors.count_unfinished(tx, self._chain.name)).items():
+                metrics.anchors.labels(self._chain.name, state.name.lower()).set(count)
         if time.monotonic() >= self._chain_due:
             head = await self._chain.head()
-            metrics.head_age_seconds.set(self._clock.now().timestamp() - head.timestamp)
-            metrics.balance_wei.set(await self._chain.balance())
+            metrics.head_age_seconds.labels(self._chain.name).set(self._clock.now().timestamp() - head.timestamp)
+            metrics.balance_wei.labels(self._chain.name).set(await self._chain.balance())
             self._chain_due = time.monotonic() + _CHAIN_EVERY_SECONDS
 
     async def say(self, waits_for: str) -> None:
@@ -44,5 +44,5 @@ class Observing:
                 waits_for=waits_for,
                 now=self._clock.now(),
             )
-        metrics.waiting.set(1 if waits_for else 0)
+        metrics.waiting.labels(self._chain.name).set(1 if waits_for else 0)
         self._said = waits_for

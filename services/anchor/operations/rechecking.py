@@ -57,7 +57,7 @@ class Rechecking:
             async with self._database.transaction() as tx:
                 await trees.reopen(tx, tree.tree_id)
                 await transactions.mark_vanished(tx, tree.tree_id, now=self._clock.now())
-            metrics.reorganisations.inc()
+            metrics.reorganisations.labels(self._chain.name).inc()
             _log.error("the chain lost a confirmed transaction; sending it again", tx_hash=tx_hash, nonce=tree.nonce)
             reopened += 1
         return reopened

@@ -65,7 +65,7 @@ class Sending:
             if not given:
                 return False
             await transactions.insert_signed(tx, tree.tree_id, signed, now=self._clock.now())
-        metrics.transactions.labels("signed").inc()
+        metrics.transactions.labels(self._chain.name, "signed").inc()
         _log.info("signed", tx_hash=signed.tx_hash, nonce=nonce, roots=tree.size)
         return True
 
@@ -102,7 +102,7 @@ class Sending:
         return outcome
 
     async def _see_balance(self) -> None:
-        metrics.balance_floor_wei.set(self._balance_floor_wei)
+        metrics.balance_floor_wei.labels(self._chain.name).set(self._balance_floor_wei)
         if self._balance_floor_wei and (balance := await self._chain.balance()) < self._balance_floor_wei:
             raise LowBalance(
                 f"the signing address holds {balance} wei, less than the floor of {self._balance_floor_wei}: "
@@ -142,7 +142,7 @@ class Sending:
         async with self._database.transaction() as tx:
             await transactions.insert_signed(tx, tree.tree_id, signed, now=self._clock.now())
             newest = (await transactions.attempts_of(tx, tree.tree_id))[0]
-        metrics.transactions.labels("replaced").inc()
+        metrics.transactions.labels(self._chain.name, "replaced").inc()
         _log.warning("replaced a stuck transaction", stuck=stuck.tx_hash, tx_hash=signed.tx_hash, nonce=tree.nonce)
         await self._send(newest)
 

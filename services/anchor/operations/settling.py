@@ -78,7 +78,7 @@ class Settling:
         if tree.mined:
             async with self._database.transaction() as tx:
                 await transactions.mark_vanished(tx, tree.tree_id, now=self._clock.now())
-            metrics.reorganisations.inc()
+            metrics.reorganisations.labels(self._chain.name).inc()
             _log.warning("a reorganisation threw the transaction out", tree=str(tree.tree_id))
         if tree.sender is None or tree.nonce is None:
             return
@@ -102,9 +102,9 @@ class Settling:
                 await transactions.adopt(tx, tree.tree_id, event, now=now)
             await transactions.settle(tx, tree.tree_id, TransactionState.CONFIRMED, tx_hash=event.tx_hash, now=now)
             confirmed = await trees.confirm(tx, tree.tree_id, now=now)
-        metrics.transactions.labels("confirmed").inc()
-        metrics.confirmed_roots.inc(confirmed)
-        metrics.gas.inc(receipt.gas_used)
+        metrics.transactions.labels(self._chain.name, "confirmed").inc()
+        metrics.confirmed_roots.labels(self._chain.name).inc(confirmed)
+        metrics.gas.labels(self._chain.name).inc(receipt.gas_used)
         _log.info("confirmed", tx_hash=event.tx_hash, roots=confirmed)
         return confirmed
 
@@ -113,8 +113,8 @@ class Settling:
         async with self._database.transaction() as tx:
             await transactions.settle(tx, tree.tree_id, TransactionState.REVERTED, tx_hash=receipt.tx_hash, now=now)
             failed = await trees.fail(tx, tree.tree_id, error=f"transaction {receipt.tx_hash} {what}", now=now)
-        metrics.transactions.labels("failed").inc()
-        metrics.gas.inc(receipt.gas_used)
+        metrics.transactions.labels(self._chain.name, "failed").inc()
+        metrics.gas.labels(self._chain.name).inc(receipt.gas_used)
         _log.error("a transaction failed", tx_hash=receipt.tx_hash, what=what, roots=failed)
         return failed
 

@@ -14,8 +14,8 @@ from services.common.database import Transaction
 HASH_LENGTH = 32
 
 
-async def insert_if_new(tx: Transaction, anchor: Anchor) -> bool:
-    """Add an anchor unless its batch has one; return whether it was added."""
+async def insert_if_new(tx: Transaction, anchor: Anchor, *, position: int = 0) -> bool:
+    """Add an anchor unless its batch has one on that chain or at that position; return whether it was added."""
     row = {
         "anchor_id": anchor.anchor_id,
         "batch_id": anchor.batch_id,
@@ -24,10 +24,12 @@ async def insert_if_new(tx: Transaction, anchor: Anchor) -> bool:
         "kind": anchor.kind.name,
         "tenant_id": anchor.tenant_id,
         "urgent": anchor.urgent,
+        "chain": anchor.chain,
+        "position": position,
         "state": anchor.state.name,
         "created_at": anchor.created_at,
     }
-    done = await tx.connection.execute(insert(anchors).values(row).on_conflict_do_nothing(index_elements=["batch_id"]))
+    done = await tx.connection.execute(insert(anchors).values(row).on_conflict_do_nothing())
     return done.rowcount == 1
 
 
@@ -41,10 +43,16 @@ async def hurry(tx: Transaction, anchor_id: UUID) -> bool:
     return done.rowcount == 1
 
 
-async def anchor_by_batch(tx: Transaction, batch_id: UUID) -> Anchor | None:
-    """Return the anchor of a batch."""
-    row = (await tx.connection.execute(_anchors().where(anchors.c.batch_id == batch_id))).one_or_none()
-    return None if row is None else _anchor(row)
+async def hold_batch(tx: Transaction, batch_id: UUID) -> None:
+    """Let nobody else add chains to a batch until the transaction ends."""
+    first = (anchors.c.batch_id == batch_id) & (anchors.c.position == 0)
+    await tx.connection.execute(select(anchors.c.anchor_id).where(first).with_for_update())
+
+
+async def anchors_by_batch(tx: Transaction, batch_id: UUID) -> Sequence[Anchor]:
+    """Return the anchors of a batch, one a chain, in the order in which the chains were asked for."""
+    query = _anchors().where(anchors.c.batch_id == batch_id).order_by(anchors.c.position)
+    return [_anchor(row) for row in await tx.connection.execute(query)]
 
 
 async def anchor_by_id(tx: Transaction, anchor_id: UUID) -> Anchor | None:
@@ -84,12 +92,12 @@ async def retry_failed(tx: Transaction, anchor_id: UUID) -> bool:
     return done.rowcount == 1
 
 
-async def count_unfinished(tx: Transaction) -> Mapping[AnchorState, int]:
-    """Return how many anchors are in each state but CONFIRMED, which would be counting everything ever done."""
+async def count_unfinished(tx: Transaction, chain: str) -> Mapping[AnchorState, int]:
+    """Return how many anchors of a chain are in each state but CONFIRMED, which would count everything ever done."""
     states = [AnchorState.PENDING, AnchorState.SUBMITTED, AnchorState.FAILED]
     query = (
         select(anchors.c.state, func.count())
-        .where(anchors.c.state.in_([state.name for state in states]))
+        .where(anchors.c.state.in_([state.name for state in states]), anchors.c.chain == chain)
         .group_by(anchors.c.state)
     )
     found = {AnchorState[name]: count for name, count in await tx.connection.execute(query)}
@@ -128,6 +136,7 @@ def _anchor(row: Row[Any]) -> Anchor:
         kind=AnchorKind[row.kind],
         urgent=row.urgent,
         tenant_id=row.tenant_id,
+        chain=row.chain,
     )
 
 

@@ -10,6 +10,9 @@ from services.anchor.model import AnchorState, Outcome
 from services.anchor.tables import anchor_trees, anchors, transactions
 from services.common.database import Transaction
 
+_HEARD = (anchors.c.kind == "BATCH", anchors.c.position == 0)
+"""Whose outcome Factory hears of: a batch's, on the chain that completes it."""
+
 
 async def due(tx: Transaction, *, now: datetime, limit: int) -> Sequence[Outcome]:
     """Return outcomes whose time has come, longest due first."""
@@ -25,7 +28,7 @@ async def due(tx: Transaction, *, now: datetime, limit: int) -> Sequence[Outcome
                 transactions, anchor_trees.c.tx_hash == transactions.c.tx_hash
             )
         )
-        .where(anchors.c.next_report_at <= now, anchors.c.reported_at.is_(None), anchors.c.kind == "BATCH")
+        .where(anchors.c.next_report_at <= now, anchors.c.reported_at.is_(None), *_HEARD)
         .order_by(anchors.c.next_report_at)
         .limit(limit)
     )

@@ -12,7 +12,18 @@ from uuid import UUID
 from sqlalchemy import ARRAY, ColumnElement, Row, Update, Uuid, bindparam, cast, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from services.anchor.model import AnchorKind, AnchorState, BuiltTree, Leaf, TransactionState, Tree, TreeState, Waiting
+from services.anchor.model import (
+    DRY,
+    DRY_CHAIN_ID,
+    AnchorKind,
+    AnchorState,
+    BuiltTree,
+    Leaf,
+    TransactionState,
+    Tree,
+    TreeState,
+    Waiting,
+)
 from services.anchor.tables import anchor_trees, anchors, transactions
 from services.common.database import Transaction
 from services.common.errors import ConcurrentUpdate
@@ -21,8 +32,8 @@ _SUSPECTS = 100
 _WAITING = (anchors.c.state == AnchorState.PENDING.name) & anchors.c.tree_id.is_(None)
 
 
-async def waiting(tx: Transaction) -> Waiting | None:
-    """Return what has no tree yet; None when nothing waits."""
+async def waiting(tx: Transaction, chain: str) -> Waiting | None:
+    """Return what has no tree yet on a chain; None when nothing waits."""
     query = (
         select(
             anchors.c.kind,
@@ -30,7 +41,7 @@ async def waiting(tx: Transaction) -> Waiting | None:
             func.min(anchors.c.created_at).label("oldest"),
             func.bool_or(anchors.c.urgent).label("urgent"),
         )
-        .where(_WAITING)
+        .where(_WAITING, anchors.c.chain == chain)
         .group_by(anchors.c.kind)
     )
     rows = (await tx.connection.execute(query)).all()
@@ -43,8 +54,8 @@ async def waiting(tx: Transaction) -> Waiting | None:
     )
 
 
-async def take_waiting(tx: Transaction, limit: int) -> list[tuple[UUID, Leaf]]:
-    """Lock anchors that have no tree yet, for the tree that this transaction makes.
+async def take_waiting(tx: Transaction, limit: int, *, chain: str) -> list[tuple[UUID, Leaf]]:
+    """Lock anchors that have no tree yet on a chain, for the tree that this transaction makes.
 
     Tenants take turns: first the first of every tenant, then the second of each, and so on, so that nobody's thousands
     stand before somebody's one. Within a tenant the urgent ones come first, then the oldest. So urgency never costs
@@ -54,7 +65,9 @@ async def take_waiting(tx: Transaction, limit: int) -> list[tuple[UUID, Leaf]]:
         partition_by=anchors.c.tenant_id, order_by=[anchors.c.urgent.desc(), anchors.c.anchor_id]
     )
     turns = (
-        select(anchors.c.anchor_id).where(_WAITING).order_by(of_tenant, anchors.c.urgent.desc(), anchors.c.anchor_id)
+        select(anchors.c.anchor_id)
+        .where(_WAITING, anchors.c.chain == chain)
+        .order_by(of_tenant, anchors.c.urgent.desc(), anchors.c.anchor_id)
     )
     # Two statements: a numbered row cannot be locked, and a join of both is planned as a loop over all pairs while the
     # table is new.
@@ -214,6 +227,22 @@ async def abandon(tx: Transaction, tree_id: UUID, *, now: datetime) -> None:
     if (await tx.connection.execute(change)).rowcount == 1:
         back = _change_anchors(tree_id, AnchorState.SUBMITTED, AnchorState.PENDING)
         await tx.connection.execute(back.values(tree_id=None, leaf_index=None, inclusion_path=None))
+
+
+async def rehearse(tx: Transaction, *, now: datetime) -> int:
+    """COLLECTED -> CONFIRMED for the trees of the dry chain, anchors too; return how many anchors that were."""
+    mine = (anchor_trees.c.chain_id == DRY_CHAIN_ID) & (anchor_trees.c.state == TreeState.COLLECTED.name)
+    done = await tx.connection.execute(
+        update(anchor_trees)
+        .where(mine)
+        .values(state=TreeState.CONFIRMED.name, contract="", tx_hash=DRY, settled_at=now)
+        .returning(anchor_trees.c.tree_id)
+    )
+    confirmed = 0
+    for tree_id in done.scalars().all():
+        change = _change_anchors(tree_id, AnchorState.PENDING, AnchorState.CONFIRMED)
+        confirmed += (await tx.connection.execute(change.values(confirmed_at=now, next_report_at=now))).rowcount
+    return confirmed
 
 
 async def reopen(tx: Transaction, tree_id: UUID) -> None:

@@ -70,7 +70,7 @@ class RecordingFactory:
 class Line:
     """Every property makes its step anew: nothing but PostgreSQL and the chain carries over, as after a kill -9."""
 
-    def __init__(self, database: Database, chain: EvmChain, anvil: Anvil) -> None:
+    def __init__(self, database: Database, chain: EvmChain, anvil: Anvil, *, name: str = "main") -> None:
         self.database = database
         self.chain = chain
         self.anvil = anvil
@@ -82,11 +82,13 @@ class Line:
         self.ceiling_wei = CEILING_WEI
         self.floor_wei = 0
         self.other_nodes: list[EvmChain] = []
+        self.name = name
+        self.chains = {name: chain.chain_id}
 
     @property
     def nodes(self) -> NodesChain:
         """The chain as the worker sees it: one node, and what a test has put beside it."""
-        return NodesChain([self.chain, *self.other_nodes], clock=self.clock)
+        return NodesChain([self.chain, *self.other_nodes], name=self.name, clock=self.clock)
 
     @property
     def guarding(self) -> Guarding:
@@ -108,7 +110,7 @@ class Line:
     @property
     def anchors(self) -> Anchors:
         """The RPCs' use cases."""
-        return Anchors(database=self.database, clock=self.clock, queue=NoQueue(), chain_id=self.chain.chain_id)  # type: ignore[arg-type]
+        return Anchors(database=self.database, clock=self.clock, queue=NoQueue(), chains=self.chains)  # type: ignore[arg-type]
 
     @property
     def collecting(self) -> Collecting:
@@ -116,6 +118,7 @@ class Line:
         return Collecting(
             database=self.database,
             clock=self.clock,
+            chain=self.name,
             chain_id=self.chain.chain_id,
             max_roots=self.max_roots,
             max_bytes=self.max_bytes,

@@ -12,7 +12,7 @@ ROOT = b"\x01" * 32
 
 
 def metric(name: str, **labels: str) -> float | None:
-    return REGISTRY.get_sample_value(f"voketag_anchor_{name}", labels)
+    return REGISTRY.get_sample_value(f"voketag_anchor_{name}", {"chain": "main", **labels})
 
 
 async def test_the_gauges_show_queue_chain_and_balance(line: Line) -> None:

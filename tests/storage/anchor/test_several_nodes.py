@@ -37,7 +37,7 @@ async def nodes(
 
 
 def together(*nodes: EvmChain) -> NodesChain:
-    return NodesChain(nodes, clock=SystemClock())
+    return NodesChain(nodes, name="main", clock=SystemClock())
 
 
 async def test_the_next_node_answers_when_one_is_down_limited_or_gone(

@@ -104,6 +104,8 @@ class _VerificationFailureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_V
     """The contract holds the root, and the chain does not know the transaction that is said to have written it."""
     VERIFICATION_FAILURE_WRONG_ROOT: _VerificationFailure.ValueType  # 8
     """The transaction is the contract's, and its event does not carry the stored root with its size."""
+    VERIFICATION_FAILURE_DRY_RUN: _VerificationFailure.ValueType  # 9
+    """The anchor is on the dry chain, which is none: the root was written nowhere."""
 
 class VerificationFailure(_VerificationFailure, metaclass=_VerificationFailureEnumTypeWrapper):
     """Why a check did not pass."""
@@ -126,6 +128,8 @@ VERIFICATION_FAILURE_UNKNOWN_TRANSACTION: VerificationFailure.ValueType  # 7
 """The contract holds the root, and the chain does not know the transaction that is said to have written it."""
 VERIFICATION_FAILURE_WRONG_ROOT: VerificationFailure.ValueType  # 8
 """The transaction is the contract's, and its event does not carry the stored root with its size."""
+VERIFICATION_FAILURE_DRY_RUN: VerificationFailure.ValueType  # 9
+"""The anchor is on the dry chain, which is none: the root was written nowhere."""
 Global___VerificationFailure: _TypeAlias = VerificationFailure  # noqa: Y015
 
 class _VerificationSubject:
@@ -185,6 +189,8 @@ class Anchor(_message.Message):
     CONFIRMED_AT_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     URGENT_FIELD_NUMBER: _builtins.int
+    CHAIN_FIELD_NUMBER: _builtins.int
+    CHAINS_FIELD_NUMBER: _builtins.int
     anchor_id: _builtins.str
     """UUID (version 7)."""
     batch_id: _builtins.str
@@ -201,6 +207,8 @@ class Anchor(_message.Message):
     """What the root is of."""
     urgent: _builtins.bool
     """It waits, or waited, for no other root."""
+    chain: _builtins.str
+    """Name of the chain. `dry` is none: a rehearsal, which no check passes and no receipt carries."""
     @_builtins.property
     def inclusion(self) -> Global___AnchorInclusion:
         """The transaction's part, from SUBMITTED on."""
@@ -212,6 +220,10 @@ class Anchor(_message.Message):
     @_builtins.property
     def confirmed_at(self) -> _timestamp_pb2.Timestamp:
         """When the chain confirmed it."""
+
+    @_builtins.property
+    def chains(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChainAnchor]:
+        """The same root on each chain that it goes to, this one first. A page of ListAnchors has a row for each chain instead."""
 
     def __init__(
         self,
@@ -227,14 +239,62 @@ class Anchor(_message.Message):
         confirmed_at: _timestamp_pb2.Timestamp | None = ...,
         kind: Global___AnchorKind.ValueType = ...,
         urgent: _builtins.bool = ...,
+        chain: _builtins.str = ...,
+        chains: _abc.Iterable[Global___ChainAnchor] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["confirmed_at", b"confirmed_at", "created_at", b"created_at", "inclusion", b"inclusion"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor_id", b"anchor_id", "batch_id", b"batch_id", "confirmed_at", b"confirmed_at", "created_at", b"created_at", "error", b"error", "inclusion", b"inclusion", "kind", b"kind", "merkle_root", b"merkle_root", "state", b"state", "tree_size", b"tree_size", "urgent", b"urgent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor_id", b"anchor_id", "batch_id", b"batch_id", "chain", b"chain", "chains", b"chains", "confirmed_at", b"confirmed_at", "created_at", b"created_at", "error", b"error", "inclusion", b"inclusion", "kind", b"kind", "merkle_root", b"merkle_root", "state", b"state", "tree_size", b"tree_size", "urgent", b"urgent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Anchor: _TypeAlias = Anchor  # noqa: Y015
+
+@_typing.final
+class ChainAnchor(_message.Message):
+    """A root on one of several chains."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHAIN_FIELD_NUMBER: _builtins.int
+    ANCHOR_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    INCLUSION_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    CONFIRMED_AT_FIELD_NUMBER: _builtins.int
+    chain: _builtins.str
+    """Name of the chain."""
+    anchor_id: _builtins.str
+    """UUID (version 7): what RetryAnchor takes."""
+    state: Global___AnchorState.ValueType
+    """Where it stands on this chain."""
+    error: _builtins.str
+    """Why it failed, or what it waits for."""
+    @_builtins.property
+    def inclusion(self) -> Global___AnchorInclusion:
+        """The transaction's part, from SUBMITTED on. On the dry chain: chain id 0, transaction `dry`, no contract."""
+
+    @_builtins.property
+    def confirmed_at(self) -> _timestamp_pb2.Timestamp:
+        """When the chain confirmed it."""
+
+    def __init__(
+        self,
+        *,
+        chain: _builtins.str = ...,
+        anchor_id: _builtins.str = ...,
+        state: Global___AnchorState.ValueType = ...,
+        inclusion: Global___AnchorInclusion | None = ...,
+        error: _builtins.str = ...,
+        confirmed_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["confirmed_at", b"confirmed_at", "inclusion", b"inclusion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor_id", b"anchor_id", "chain", b"chain", "confirmed_at", b"confirmed_at", "error", b"error", "inclusion", b"inclusion", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChainAnchor: _TypeAlias = ChainAnchor  # noqa: Y015
 
 @_typing.final
 class AnchorInclusion(_message.Message):
@@ -307,6 +367,7 @@ class SubmitAnchorRequest(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     URGENT_FIELD_NUMBER: _builtins.int
     TENANT_ID_FIELD_NUMBER: _builtins.int
+    CHAINS_FIELD_NUMBER: _builtins.int
     batch_id: _builtins.str
     """UUID of the batch."""
     merkle_root: _builtins.str
@@ -325,6 +386,13 @@ class SubmitAnchorRequest(_message.Message):
     """UUID of the tenant whose root this is. When more roots wait than one transaction takes, tenants take turns. Empty
     for the platform's own. Fixed by the first submission.
     """
+    @_builtins.property
+    def chains(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the chains that the root goes to; none means the default one. The first chain of a batch's first call is the
+        batch's own: its outcome is reported to Factory. A later call can add chains, and takes none away. INVALID_ARGUMENT
+        for a name that this service does not know.
+        """
+
     def __init__(
         self,
         *,
@@ -335,10 +403,11 @@ class SubmitAnchorRequest(_message.Message):
         kind: Global___AnchorKind.ValueType = ...,
         urgent: _builtins.bool = ...,
         tenant_id: _builtins.str = ...,
+        chains: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "kind", b"kind", "merkle_root", b"merkle_root", "request_id", b"request_id", "tenant_id", b"tenant_id", "tree_size", b"tree_size", "urgent", b"urgent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "chains", b"chains", "kind", b"kind", "merkle_root", b"merkle_root", "request_id", b"request_id", "tenant_id", b"tenant_id", "tree_size", b"tree_size", "urgent", b"urgent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -487,16 +556,20 @@ class VerifyBatchRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     BATCH_ID_FIELD_NUMBER: _builtins.int
+    CHAIN_FIELD_NUMBER: _builtins.int
     batch_id: _builtins.str
     """UUID."""
+    chain: _builtins.str
+    """Name of the chain to ask; empty for the batch's own. NOT_FOUND when the root does not go there."""
     def __init__(
         self,
         *,
         batch_id: _builtins.str = ...,
+        chain: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "chain", b"chain"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -647,16 +720,20 @@ class VerifyTransactionRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TX_ID_FIELD_NUMBER: _builtins.int
+    CHAIN_FIELD_NUMBER: _builtins.int
     tx_id: _builtins.str
     """Transaction hash, `0x` and 64 hex digits."""
+    chain: _builtins.str
+    """Name of the chain to ask; empty for the default one."""
     def __init__(
         self,
         *,
         tx_id: _builtins.str = ...,
+        chain: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["tx_id", b"tx_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chain", b"chain", "tx_id", b"tx_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -732,16 +809,21 @@ Global___VerifyTransactionResponse: _TypeAlias = VerifyTransactionResponse  # no
 
 @_typing.final
 class GetChainStatusRequest(_message.Message):
-    """Empty."""
+    """Asks how a chain stands."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    CHAIN_FIELD_NUMBER: _builtins.int
+    chain: _builtins.str
+    """Name of the chain; empty for the default one."""
     def __init__(
         self,
+        *,
+        chain: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chain", b"chain"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -762,6 +844,7 @@ class ChainStatus(_message.Message):
     BALANCE_WEI_FIELD_NUMBER: _builtins.int
     PENDING_FIELD_NUMBER: _builtins.int
     SUBMITTED_FIELD_NUMBER: _builtins.int
+    CHAIN_FIELD_NUMBER: _builtins.int
     chain_id: _builtins.int
     """EIP-155 chain id."""
     contract: _builtins.str
@@ -778,6 +861,8 @@ class ChainStatus(_message.Message):
     """Roots that wait for a transaction."""
     submitted: _builtins.int
     """Roots in transactions that are not deep enough yet."""
+    chain: _builtins.str
+    """Name of the chain."""
     @_builtins.property
     def head_time(self) -> _timestamp_pb2.Timestamp:
         """Time of the head block."""
@@ -794,10 +879,11 @@ class ChainStatus(_message.Message):
         balance_wei: _builtins.str = ...,
         pending: _builtins.int = ...,
         submitted: _builtins.int = ...,
+        chain: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["head_time", b"head_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance_wei", b"balance_wei", "chain_id", b"chain_id", "confirmations_required", b"confirmations_required", "contract", b"contract", "head_block", b"head_block", "head_time", b"head_time", "pending", b"pending", "signer", b"signer", "submitted", b"submitted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance_wei", b"balance_wei", "chain", b"chain", "chain_id", b"chain_id", "confirmations_required", b"confirmations_required", "contract", b"contract", "head_block", b"head_block", "head_time", b"head_time", "pending", b"pending", "signer", b"signer", "submitted", b"submitted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

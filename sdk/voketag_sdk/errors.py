@@ -78,6 +78,24 @@ class WebhookTargetRefused(InvalidArgument):
     """The webhook's URL is not https, or its name leads to an address that is not public."""
 
 
+class InvalidCsv(InvalidArgument):
+    """A CSV file with faults; nothing of it was taken.
+
+    `violations` names the first by line and column; `total` is how many there are, and `import_id` finds up to 1,000 of
+    them (`batches.import_report`).
+    """
+
+    @property
+    def total(self) -> int:
+        """How many faults the file has."""
+        return int(self.metadata.get("total", "0"))
+
+    @property
+    def import_id(self) -> str:
+        """Id of the report."""
+        return self.metadata.get("import_id", "")
+
+
 class Unauthenticated(VokeTagError):
     """No credentials, or credentials that do not hold."""
 
@@ -126,6 +144,10 @@ class WebhookNotFound(NotFound):
 
 class DeadLetterNotFound(NotFound):
     """No such dead letter."""
+
+
+class JobNotFound(NotFound):
+    """The tenant has no such job, or no such report of a refused file."""
 
 
 class AnchorNotFound(NotFound):
@@ -220,6 +242,10 @@ class ResourceExhausted(VokeTagError):
 
 class RateLimited(ResourceExhausted):
     """Too many calls. Come back after `retry_after`."""
+
+
+class FileTooLarge(ResourceExhausted):
+    """The file is larger than 10 MiB; send it in parts. `batches.import_csv` takes files of any size."""
 
 
 class RequestTooLarge(ResourceExhausted):

@@ -104,6 +104,20 @@ class WebhookTargetRefused(InvalidArgument):
         super().__init__(f"url: {description}", violations=[Violation("url", description)])
 
 
+class InvalidCsv(InvalidArgument):
+    """A CSV file with faults. `import_id` names the report that has more of them than fit here."""
+
+    reason = "INVALID_CSV"
+
+    def __init__(self, *, total: int, import_id: str, violations: Sequence[Violation]) -> None:
+        first = f"{violations[0].field}: {violations[0].description}"
+        super().__init__(
+            f"the file has {total} fault(s), the first in {first}; nothing of it was taken",
+            metadata={"total": str(total), "import_id": import_id},
+            violations=violations,
+        )
+
+
 class Unauthenticated(VokeTagError):
     """No credentials, or credentials that do not hold."""
 
@@ -197,6 +211,15 @@ class DeadLetterNotFound(NotFound):
 
     def __init__(self) -> None:
         super().__init__("no such dead letter")
+
+
+class JobNotFound(NotFound):
+    """No such job, or report of a refused file, for the tenant."""
+
+    reason = "JOB_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("no such job; reports of refused files are kept for 24 hours")
 
 
 class AnchorNotFound(NotFound):
@@ -374,6 +397,15 @@ class RateLimited(ResourceExhausted):
     """Too many calls."""
 
     reason = "RATE_LIMITED"
+
+
+class FileTooLarge(ResourceExhausted):
+    """A file that is too large for a single request."""
+
+    reason = "FILE_TOO_LARGE"
+
+    def __init__(self) -> None:
+        super().__init__("a file has at most 10 MiB here; send larger ones by the gRPC stream ImportUnits, or in parts")
 
 
 class ConcurrentUpdate(VokeTagError):

@@ -20,6 +20,7 @@ from services.factory.operations.api_keys import ApiKeys
 from services.factory.operations.batches import QUEUE_NAME, Batches
 from services.factory.operations.dead_letters import DeadLetters
 from services.factory.operations.deliveries import Deliveries
+from services.factory.operations.imports import Imports
 from services.factory.operations.key_check import KeyCheck
 from services.factory.operations.products import Products
 from services.factory.operations.proofs import Proofs
@@ -63,6 +64,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
             writes=Writes(database=database, clock=clock),
             products=Products(database=database, clock=clock),
             batches=batches,
+            imports=Imports(database=database, clock=clock, batches=batches),
             watch=BatchWatch(database=database),
             units=Units(database=database, keys=keys, hot_state=hot_state),
             api_keys=ApiKeys(database=database, clock=clock),

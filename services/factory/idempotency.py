@@ -57,10 +57,12 @@ class Writes:
         answer: Callable[[T], ResponseT],
         *,
         remembered: Callable[[ResponseT], ResponseT] = lambda response: response,
+        file_hash: bytes = b"",
     ) -> ResponseT:
         """Run `write` and return its answer, or the first answer to the same request.
 
-        `remembered` says what a replay returns instead of the answer, for answers that hold a secret. Raises
+        `remembered` says what a replay returns instead of the answer, for answers that hold a secret; `file_hash` is of
+        what came with the request and is not in it. Raises
         IdempotencyConflict when the tenant used the request_id for another request of the method, ConcurrentUpdate when
         the same request still runs elsewhere after a few seconds.
         """
@@ -68,7 +70,7 @@ class Writes:
             async with self._database.transaction() as tx:
                 return answer(await write(tx))
         key = storage.WriteKey(call.caller.tenant, call.method, UUID(request.request_id))
-        request_hash = _hash(request)
+        request_hash = _hash(request, file_hash)
         async with self._turn(key), self._database.transaction() as tx:
             first = await storage.claim(tx, key, request_hash=request_hash, now=self._clock.now())
             if first is None:
@@ -106,8 +108,8 @@ class _Turn:
     wanted_by: int = 0
 
 
-def _hash(request: Any) -> bytes:
+def _hash(request: Any, file_hash: bytes) -> bytes:
     plain = type(request)()
     plain.CopyFrom(request)
     plain.ClearField("request_id")
-    return sha256(plain.SerializeToString(deterministic=True)).digest()
+    return sha256(plain.SerializeToString(deterministic=True) + file_hash).digest()

@@ -18,6 +18,9 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    cast,
+    func,
+    literal_column,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -133,6 +136,10 @@ batches = Table(
     Index("batches_due", "due_at", postgresql_where=text("state IN ('PENDING', 'ISSUING', 'ANCHORING')")),
 )
 
+batch_id_end = func.right(cast(batches.c.batch_id, Text), literal_column("16"))
+"""What the serials of a batch that was ordered by quantity say of its id (`model.serials`)."""
+Index("batches_serials", batches.c.tenant_id, batch_id_end)
+
 # Partitioned by range of unit_id, 2^24 units each; factory.ensure_unit_partition makes partitions.
 units = Table(
     "units",
@@ -142,7 +149,54 @@ units = Table(
     Column("serial", Text, nullable=False),
     Column("state", SmallInteger, nullable=False, server_default=text("1")),
     Column("state_reason", SmallInteger, nullable=False, server_default=text("0")),
+    Column("state_changed_at", _Time),
     postgresql_partition_by="RANGE (unit_id)",
+)
+
+# Batches whose serials a partner brought, and the names of the file's further columns.
+imports = Table(
+    "imports",
+    metadata,
+    Column("batch_id", Uuid, ForeignKey("factory.batches.batch_id"), primary_key=True),
+    Column("columns", ARRAY(Text), nullable=False),
+    Column("file_hash", LargeBinary, nullable=False),
+    Column("created_at", _Time, nullable=False),
+    # A cancelled batch gives its serials back, some time later.
+    Column("freed_at", _Time),
+)
+
+# The rows of such a file, 256 together: serial and further cells, parted by ASCII's own separators (`model.imports`).
+# One row a unit would be a second table of the size of `units`.
+import_rows = Table(
+    "import_rows",
+    metadata,
+    Column("batch_id", Uuid, primary_key=True),
+    Column("tile_index", Integer, primary_key=True),
+    Column("rows", Text, nullable=False),
+)
+
+# Serials that a partner brought: no two units of a tenant share one, and a serial finds its unit. Those that are made
+# here are not in it: each says itself which unit it names. So a batch that is ordered by quantity costs nothing here.
+serials = Table(
+    "serials",
+    metadata,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("serial", Text(collation="C"), primary_key=True),
+    Column("batch_id", Uuid, nullable=False),
+    Column("unit_index", Integer, nullable=False),
+)
+
+# What was wrong with files that were refused, for a day.
+import_reports = Table(
+    "import_reports",
+    metadata,
+    Column("import_id", Uuid, primary_key=True),
+    Column("tenant_id", Uuid, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("faults", JSONB, nullable=False),
+    Column("created_at", _Time, nullable=False),
+    Index("import_reports_age", "created_at"),
 )
 
 # Hash tiles of a batch's RFC 6962 tree, 256 hashes of 32 bytes each (C2SP tlog-tiles shape).

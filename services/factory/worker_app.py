@@ -114,6 +114,7 @@ async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
                 periodic=[
                     Periodic(run=worker.retention.forget_answers, seconds=60),
                     Periodic(run=worker.event_retention.forget_events, seconds=60),
+                    Periodic(run=worker.retention.tidy_imports, seconds=60),
                 ],
                 max_jobs=10,
                 job_timeout_seconds=10,

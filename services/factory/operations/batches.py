@@ -38,9 +38,12 @@ class Batches:
         self._queue = queue
         self._signing_key_id = signing_key_id
 
-    async def create(self, tx: Transaction, tenant_id: UUID, order: BatchOrder) -> Batch:
+    async def create(
+        self, tx: Transaction, tenant_id: UUID, order: BatchOrder, *, batch_id: UUID | None = None
+    ) -> Batch:
         """Order a batch: its row, its range of numbers and its event are one transaction.
 
+        Holds the signing key's row until the transaction ends: what takes long comes before, and brings its `batch_id`.
         Raises ProductNotFound, ProductArchived, SandboxLimit, SigningKeyExhausted.
         """
         await storage.hold_orderable_product(tx, tenant_id, order.product_id)
@@ -49,7 +52,7 @@ class Batches:
             raise SandboxLimit(SANDBOX_QUANTITY)
         taken = await storage.allocate_range(tx, key_id=self._signing_key_id, count=order.quantity)
         batch = await storage.add(
-            tx, batch_id=uuid7(), tenant_id=tenant_id, order=order, taken=taken, sandbox=chosen.sandbox
+            tx, batch_id=batch_id or uuid7(), tenant_id=tenant_id, order=order, taken=taken, sandbox=chosen.sandbox
         )
         await self._note(tx, batch, "batch.created")
         return batch

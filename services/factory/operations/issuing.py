@@ -8,18 +8,21 @@ on there: chunks follow from the batch's row alone, so it writes what the first 
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Protocol
 
 import rfc8785
 from prometheus_client import Counter
 
 from services.common.database import Database
-from services.factory.model.batches import BatchState
+from services.factory.model.batches import Batch, BatchState
+from services.factory.model.imports import serial_in
 from services.factory.model.issuing import Chunk, ChunkOrder, Claim, chunk_orders, facts_of
 from services.factory.operations import outbox
 from services.factory.storage import batches as batch_storage
+from services.factory.storage import imports as import_storage
 from services.factory.storage import issuing as storage
 from services.factory.storage import tiles as tile_storage
 from voketag_kernel.receipts import facts_hash
@@ -49,7 +52,7 @@ class Issuer:
         """Write what is left of a claimed batch. Raises LeaseLost when another worker or a cancellation took it."""
         facts = await self._begin(claim)
         writer = await self._writer(claim)
-        async with aclosing(self._chunks(chunk_orders(claim.batch, facts_hash(facts)))) as chunks:
+        async with aclosing(self._chunks(self._orders(claim.batch, facts_hash(facts)))) as chunks:
             async for chunk in chunks:
                 await self._write(claim, writer, chunk)
 
@@ -72,11 +75,23 @@ class Issuer:
             stored = await tile_storage.read(tx, claim.batch.batch_id, tiles_of_resume(written))
         return TileWriter.resume(written, lambda level, index: stored[level, index])
 
-    async def _chunks(self, orders: Iterator[ChunkOrder]) -> AsyncGenerator[Chunk, None]:
+    async def _orders(self, batch: Batch, batch_facts_hash: bytes) -> AsyncIterator[ChunkOrder]:
+        """Yield what is left of a batch, with the serials that a partner brought, if one did."""
+        async with self._database.reading() as tx:
+            imported = await import_storage.columns_of(tx, batch.batch_id) is not None
+        for order in chunk_orders(batch, batch_facts_hash):
+            yield await self._with_serials(order) if imported else order
+
+    async def _with_serials(self, order: ChunkOrder) -> ChunkOrder:
+        async with self._database.reading() as tx:
+            rows = await import_storage.rows_between(tx, order.batch_id, order.start, order.start + order.count)
+        return replace(order, serials=[serial_in(row).encode() for row in rows])
+
+    async def _chunks(self, orders: AsyncIterator[ChunkOrder]) -> AsyncGenerator[Chunk, None]:
         """Yield chunks in order, with one more under way than processes can make: that one waits to be copied."""
         under_way: deque[asyncio.Task[Chunk]] = deque()
         try:
-            for order in orders:
+            async for order in orders:
                 under_way.append(asyncio.create_task(self._minter.mint(order)))
                 if len(under_way) > self._minter.parallel:
                     yield await under_way.popleft()

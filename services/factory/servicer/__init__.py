@@ -5,6 +5,7 @@ from services.factory.operations.api_keys import ApiKeys
 from services.factory.operations.batches import Batches
 from services.factory.operations.dead_letters import DeadLetters
 from services.factory.operations.deliveries import Deliveries
+from services.factory.operations.imports import Imports
 from services.factory.operations.products import Products
 from services.factory.operations.proofs import Proofs
 from services.factory.operations.settings import Settings
@@ -16,6 +17,7 @@ from services.factory.operations.webhooks import Webhooks
 from services.factory.servicer.api_keys import ApiKeyMethods
 from services.factory.servicer.batches import BatchMethods
 from services.factory.servicer.dead_letters import DeadLetterMethods
+from services.factory.servicer.imports import ImportMethods
 from services.factory.servicer.products import ProductMethods
 from services.factory.servicer.proofs import ProofMethods
 from services.factory.servicer.settings import SettingsMethods
@@ -28,6 +30,7 @@ from services.factory.servicer.webhooks import WebhookMethods
 class FactoryServicer(
     ProductMethods,
     BatchMethods,
+    ImportMethods,
     UnitMethods,
     ApiKeyMethods,
     ProofMethods,
@@ -45,6 +48,7 @@ class FactoryServicer(
         writes: Writes,
         products: Products,
         batches: Batches,
+        imports: Imports,
         watch: BatchWatch,
         units: Units,
         api_keys: ApiKeys,
@@ -59,6 +63,7 @@ class FactoryServicer(
         self._writes = writes
         self._products = products
         self._batches = batches
+        self._imports = imports
         self._watch = watch
         self._units = units
         self._api_keys = api_keys

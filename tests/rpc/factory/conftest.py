@@ -1,10 +1,11 @@
 """What tests of Factory start from."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
 
+import asyncpg
 import pytest
 
 from services.common.database import Database
@@ -60,3 +61,17 @@ def bury(database_url: DatabaseUrl, acme: Partner) -> Bury:
         return str(newest[0].dead_letter_id)
 
     return make
+
+
+@pytest.fixture
+async def sql(database_url: DatabaseUrl) -> AsyncIterator[Callable[[str], Awaitable[Any]]]:
+    """Runs a statement as superuser in the test's database and returns its first value."""
+    connection = await asyncpg.connect(database_url())
+    yield lambda statement: _value(connection, statement)
+    await connection.close()
+
+
+async def _value(connection: asyncpg.Connection, statement: str) -> Any:
+    if statement.lstrip().startswith("CREATE"):  # several statements at once have no value
+        return await connection.execute(statement)
+    return await connection.fetchval(statement)

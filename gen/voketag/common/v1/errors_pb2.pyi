@@ -34,6 +34,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INVALID_ARGUMENT 400: the page token is not one of this listing's. Start again without it."""
     ERROR_REASON_WEBHOOK_TARGET_REFUSED: _ErrorReason.ValueType  # 6
     """INVALID_ARGUMENT 400: a webhook's target is refused: not https, or an address that is not public."""
+    ERROR_REASON_INVALID_CSV: _ErrorReason.ValueType  # 5
+    """INVALID_ARGUMENT 400: the CSV file has faults, named by line and column; metadata: `total`, `import_id` (GetImportReport)."""
     ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 10
     """UNAUTHENTICATED 401: no credentials, or credentials that do not hold. Sign in again or check the key."""
     ERROR_REASON_WRONG_CREDENTIALS: _ErrorReason.ValueType  # 11
@@ -86,6 +88,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """RESOURCE_EXHAUSTED 413: the request is larger than allowed."""
     ERROR_REASON_CONCURRENT_UPDATE: _ErrorReason.ValueType  # 52
     """ABORTED 409: two calls changed the same thing at once, and this one lost. Try again after RetryInfo."""
+    ERROR_REASON_FILE_TOO_LARGE: _ErrorReason.ValueType  # 53
+    """RESOURCE_EXHAUSTED 413: the file is larger than 10 MiB; send it by ImportUnits, or in parts."""
     ERROR_REASON_UNAVAILABLE: _ErrorReason.ValueType  # 60
     """UNAVAILABLE 503: a part is down; RetryInfo says when to come back. Repeat a write with its request_id: it may be done."""
     ERROR_REASON_CHAIN_UNAVAILABLE: _ErrorReason.ValueType  # 61
@@ -98,6 +102,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INTERNAL 500: a fault of ours. The request id finds it in the logs."""
     ERROR_REASON_DEAD_LETTER_NOT_FOUND: _ErrorReason.ValueType  # 70
     """NOT_FOUND 404: no such dead letter for this tenant."""
+    ERROR_REASON_JOB_NOT_FOUND: _ErrorReason.ValueType  # 71
+    """NOT_FOUND 404: no such job, or report of a refused file, for this tenant."""
     ERROR_REASON_SCAN_NOT_FOUND: _ErrorReason.ValueType  # 72
     """NOT_FOUND 404: no such scan."""
     ERROR_REASON_RESOURCE_NOT_FOUND: _ErrorReason.ValueType  # 73
@@ -124,6 +130,8 @@ ERROR_REASON_INVALID_PAGE_TOKEN: ErrorReason.ValueType  # 4
 """INVALID_ARGUMENT 400: the page token is not one of this listing's. Start again without it."""
 ERROR_REASON_WEBHOOK_TARGET_REFUSED: ErrorReason.ValueType  # 6
 """INVALID_ARGUMENT 400: a webhook's target is refused: not https, or an address that is not public."""
+ERROR_REASON_INVALID_CSV: ErrorReason.ValueType  # 5
+"""INVALID_ARGUMENT 400: the CSV file has faults, named by line and column; metadata: `total`, `import_id` (GetImportReport)."""
 ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 10
 """UNAUTHENTICATED 401: no credentials, or credentials that do not hold. Sign in again or check the key."""
 ERROR_REASON_WRONG_CREDENTIALS: ErrorReason.ValueType  # 11
@@ -176,6 +184,8 @@ ERROR_REASON_REQUEST_TOO_LARGE: ErrorReason.ValueType  # 51
 """RESOURCE_EXHAUSTED 413: the request is larger than allowed."""
 ERROR_REASON_CONCURRENT_UPDATE: ErrorReason.ValueType  # 52
 """ABORTED 409: two calls changed the same thing at once, and this one lost. Try again after RetryInfo."""
+ERROR_REASON_FILE_TOO_LARGE: ErrorReason.ValueType  # 53
+"""RESOURCE_EXHAUSTED 413: the file is larger than 10 MiB; send it by ImportUnits, or in parts."""
 ERROR_REASON_UNAVAILABLE: ErrorReason.ValueType  # 60
 """UNAVAILABLE 503: a part is down; RetryInfo says when to come back. Repeat a write with its request_id: it may be done."""
 ERROR_REASON_CHAIN_UNAVAILABLE: ErrorReason.ValueType  # 61
@@ -188,6 +198,8 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 64
 """INTERNAL 500: a fault of ours. The request id finds it in the logs."""
 ERROR_REASON_DEAD_LETTER_NOT_FOUND: ErrorReason.ValueType  # 70
 """NOT_FOUND 404: no such dead letter for this tenant."""
+ERROR_REASON_JOB_NOT_FOUND: ErrorReason.ValueType  # 71
+"""NOT_FOUND 404: no such job, or report of a refused file, for this tenant."""
 ERROR_REASON_SCAN_NOT_FOUND: ErrorReason.ValueType  # 72
 """NOT_FOUND 404: no such scan."""
 ERROR_REASON_RESOURCE_NOT_FOUND: ErrorReason.ValueType  # 73

@@ -917,7 +917,7 @@ class Unit(_message.Message):
     unit_id: _builtins.int
     """56-bit id: key id << 40 | number."""
     serial: _builtins.str
-    """Serial number, unique in the batch."""
+    """Serial number, unique in the tenant."""
     code: _builtins.str
     """The printed code, 20 characters of base64url."""
     url: _builtins.str

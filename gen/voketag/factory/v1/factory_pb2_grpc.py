@@ -7,6 +7,7 @@ from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from voketag.factory.v1 import dead_letters_pb2 as voketag_dot_factory_dot_v1_dot_dead__letters__pb2
 from voketag.factory.v1 import factory_pb2 as voketag_dot_factory_dot_v1_dot_factory__pb2
+from voketag.factory.v1 import imports_pb2 as voketag_dot_factory_dot_v1_dot_imports__pb2
 from voketag.factory.v1 import settings_pb2 as voketag_dot_factory_dot_v1_dot_settings__pb2
 from voketag.factory.v1 import statements_pb2 as voketag_dot_factory_dot_v1_dot_statements__pb2
 from voketag.factory.v1 import unit_events_pb2 as voketag_dot_factory_dot_v1_dot_unit__events__pb2
@@ -108,6 +109,21 @@ class FactoryServiceStub:
                 '/voketag.factory.v1.FactoryService/GetStatementKeys',
                 request_serializer=voketag_dot_factory_dot_v1_dot_statements__pb2.GetStatementKeysRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.ImportUnits = channel.stream_unary(
+                '/voketag.factory.v1.FactoryService/ImportUnits',
+                request_serializer=voketag_dot_factory_dot_v1_dot_imports__pb2.ImportUnitsRequest.SerializeToString,
+                response_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.FromString,
+                _registered_method=True)
+        self.ImportUnitsCsv = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/ImportUnitsCsv',
+                request_serializer=voketag_dot_factory_dot_v1_dot_imports__pb2.ImportUnitsCsvRequest.SerializeToString,
+                response_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.FromString,
+                _registered_method=True)
+        self.GetImportReport = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/GetImportReport',
+                request_serializer=voketag_dot_factory_dot_v1_dot_imports__pb2.GetImportReportRequest.SerializeToString,
+                response_deserializer=voketag_dot_factory_dot_v1_dot_imports__pb2.ImportReport.FromString,
                 _registered_method=True)
         self.ListUnits = channel.unary_unary(
                 '/voketag.factory.v1.FactoryService/ListUnits',
@@ -351,6 +367,30 @@ class FactoryServiceServicer:
 
     def GetStatementKeys(self, request, context):
         """Returns the public keys of statements as a JWK set (RFC 7517), retired ones included.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportUnits(self, request_iterator, context):
+        """Orders a batch whose serials come from a CSV file (docs/csv.md), sent in pieces, of up to 1,000,000 rows. The whole
+        file is checked before anything is issued: INVALID_ARGUMENT (INVALID_CSV) names its faults by line and column, the
+        first ones in the error, and up to 1,000 in the report of GetImportReport, whose id is in the error's metadata
+        (`import_id`, `total`). A stream that ends early, or breaks, leaves nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportUnitsCsv(self, request, context):
+        """The same with the file as the body (text/csv), at most 10 MiB: RESOURCE_EXHAUSTED (FILE_TOO_LARGE) beyond.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetImportReport(self, request, context):
+        """Returns what was wrong with a file that was refused; kept 24 hours. NOT_FOUND (JOB_NOT_FOUND) after that.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -633,6 +673,21 @@ def add_FactoryServiceServicer_to_server(servicer, server):
                     servicer.GetStatementKeys,
                     request_deserializer=voketag_dot_factory_dot_v1_dot_statements__pb2.GetStatementKeysRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'ImportUnits': grpc.stream_unary_rpc_method_handler(
+                    servicer.ImportUnits,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_imports__pb2.ImportUnitsRequest.FromString,
+                    response_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.SerializeToString,
+            ),
+            'ImportUnitsCsv': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportUnitsCsv,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_imports__pb2.ImportUnitsCsvRequest.FromString,
+                    response_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.SerializeToString,
+            ),
+            'GetImportReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetImportReport,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_imports__pb2.GetImportReportRequest.FromString,
+                    response_serializer=voketag_dot_factory_dot_v1_dot_imports__pb2.ImportReport.SerializeToString,
             ),
             'ListUnits': grpc.unary_unary_rpc_method_handler(
                     servicer.ListUnits,
@@ -1134,6 +1189,87 @@ class FactoryService:
             '/voketag.factory.v1.FactoryService/GetStatementKeys',
             voketag_dot_factory_dot_v1_dot_statements__pb2.GetStatementKeysRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportUnits(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/voketag.factory.v1.FactoryService/ImportUnits',
+            voketag_dot_factory_dot_v1_dot_imports__pb2.ImportUnitsRequest.SerializeToString,
+            voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportUnitsCsv(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/ImportUnitsCsv',
+            voketag_dot_factory_dot_v1_dot_imports__pb2.ImportUnitsCsvRequest.SerializeToString,
+            voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetImportReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/GetImportReport',
+            voketag_dot_factory_dot_v1_dot_imports__pb2.GetImportReportRequest.SerializeToString,
+            voketag_dot_factory_dot_v1_dot_imports__pb2.ImportReport.FromString,
             options,
             channel_credentials,
             insecure,

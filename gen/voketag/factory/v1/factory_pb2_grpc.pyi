@@ -9,6 +9,7 @@ from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from voketag.factory.v1 import dead_letters_pb2 as _dead_letters_pb2
 from voketag.factory.v1 import factory_pb2 as _factory_pb2
+from voketag.factory.v1 import imports_pb2 as _imports_pb2
 from voketag.factory.v1 import settings_pb2 as _settings_pb2
 from voketag.factory.v1 import statements_pb2 as _statements_pb2
 from voketag.factory.v1 import unit_events_pb2 as _unit_events_pb2
@@ -75,6 +76,16 @@ class FactoryServiceStub:
     """Returns how many units a batch has, as a signed statement that anyone can check offline and later."""
     GetStatementKeys: _grpc.UnaryUnaryMultiCallable[_statements_pb2.GetStatementKeysRequest, _httpbody_pb2.HttpBody]
     """Returns the public keys of statements as a JWK set (RFC 7517), retired ones included."""
+    ImportUnits: _grpc.StreamUnaryMultiCallable[_imports_pb2.ImportUnitsRequest, _factory_pb2.Batch]
+    """Orders a batch whose serials come from a CSV file (docs/csv.md), sent in pieces, of up to 1,000,000 rows. The whole
+    file is checked before anything is issued: INVALID_ARGUMENT (INVALID_CSV) names its faults by line and column, the
+    first ones in the error, and up to 1,000 in the report of GetImportReport, whose id is in the error's metadata
+    (`import_id`, `total`). A stream that ends early, or breaks, leaves nothing.
+    """
+    ImportUnitsCsv: _grpc.UnaryUnaryMultiCallable[_imports_pb2.ImportUnitsCsvRequest, _factory_pb2.Batch]
+    """The same with the file as the body (text/csv), at most 10 MiB: RESOURCE_EXHAUSTED (FILE_TOO_LARGE) beyond."""
+    GetImportReport: _grpc.UnaryUnaryMultiCallable[_imports_pb2.GetImportReportRequest, _imports_pb2.ImportReport]
+    """Returns what was wrong with a file that was refused; kept 24 hours. NOT_FOUND (JOB_NOT_FOUND) after that."""
     ListUnits: _grpc.UnaryUnaryMultiCallable[_factory_pb2.ListUnitsRequest, _factory_pb2.ListUnitsResponse]
     """Lists the units of a batch in index order. Units are visible once all of them are issued."""
     ExportUnits: _grpc.UnaryStreamMultiCallable[_factory_pb2.ExportUnitsRequest, _httpbody_pb2.HttpBody]
@@ -187,6 +198,16 @@ class FactoryServiceAsyncStub(FactoryServiceStub):
     """Returns how many units a batch has, as a signed statement that anyone can check offline and later."""
     GetStatementKeys: _aio.UnaryUnaryMultiCallable[_statements_pb2.GetStatementKeysRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Returns the public keys of statements as a JWK set (RFC 7517), retired ones included."""
+    ImportUnits: _aio.StreamUnaryMultiCallable[_imports_pb2.ImportUnitsRequest, _factory_pb2.Batch]  # type: ignore[assignment]
+    """Orders a batch whose serials come from a CSV file (docs/csv.md), sent in pieces, of up to 1,000,000 rows. The whole
+    file is checked before anything is issued: INVALID_ARGUMENT (INVALID_CSV) names its faults by line and column, the
+    first ones in the error, and up to 1,000 in the report of GetImportReport, whose id is in the error's metadata
+    (`import_id`, `total`). A stream that ends early, or breaks, leaves nothing.
+    """
+    ImportUnitsCsv: _aio.UnaryUnaryMultiCallable[_imports_pb2.ImportUnitsCsvRequest, _factory_pb2.Batch]  # type: ignore[assignment]
+    """The same with the file as the body (text/csv), at most 10 MiB: RESOURCE_EXHAUSTED (FILE_TOO_LARGE) beyond."""
+    GetImportReport: _aio.UnaryUnaryMultiCallable[_imports_pb2.GetImportReportRequest, _imports_pb2.ImportReport]  # type: ignore[assignment]
+    """Returns what was wrong with a file that was refused; kept 24 hours. NOT_FOUND (JOB_NOT_FOUND) after that."""
     ListUnits: _aio.UnaryUnaryMultiCallable[_factory_pb2.ListUnitsRequest, _factory_pb2.ListUnitsResponse]  # type: ignore[assignment]
     """Lists the units of a batch in index order. Units are visible once all of them are issued."""
     ExportUnits: _aio.UnaryStreamMultiCallable[_factory_pb2.ExportUnitsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
@@ -374,6 +395,34 @@ class FactoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """Returns the public keys of statements as a JWK set (RFC 7517), retired ones included."""
+
+    @_abc_1.abstractmethod
+    def ImportUnits(
+        self,
+        request_iterator: _MaybeAsyncIterator[_imports_pb2.ImportUnitsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_factory_pb2.Batch, _abc.Awaitable[_factory_pb2.Batch]]:
+        """Orders a batch whose serials come from a CSV file (docs/csv.md), sent in pieces, of up to 1,000,000 rows. The whole
+        file is checked before anything is issued: INVALID_ARGUMENT (INVALID_CSV) names its faults by line and column, the
+        first ones in the error, and up to 1,000 in the report of GetImportReport, whose id is in the error's metadata
+        (`import_id`, `total`). A stream that ends early, or breaks, leaves nothing.
+        """
+
+    @_abc_1.abstractmethod
+    def ImportUnitsCsv(
+        self,
+        request: _imports_pb2.ImportUnitsCsvRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_factory_pb2.Batch, _abc.Awaitable[_factory_pb2.Batch]]:
+        """The same with the file as the body (text/csv), at most 10 MiB: RESOURCE_EXHAUSTED (FILE_TOO_LARGE) beyond."""
+
+    @_abc_1.abstractmethod
+    def GetImportReport(
+        self,
+        request: _imports_pb2.GetImportReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_imports_pb2.ImportReport, _abc.Awaitable[_imports_pb2.ImportReport]]:
+        """Returns what was wrong with a file that was refused; kept 24 hours. NOT_FOUND (JOB_NOT_FOUND) after that."""
 
     @_abc_1.abstractmethod
     def ListUnits(

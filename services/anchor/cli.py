@@ -2,11 +2,14 @@
 
 import argparse
 import asyncio
+import os
 import sys
 from contextlib import aclosing
+from pathlib import Path
 
 from services.anchor.chain_errors import ChainRefused
 from services.anchor.contract.deploy import Deployment, deploy
+from services.anchor.contract.settings_file import write_settings
 from services.anchor.node import EvmNode, open_rpc
 from services.anchor.settings import DeploySettings
 from services.anchor.signers import open_signer
@@ -26,7 +29,11 @@ async def _deploy_contract(arguments: argparse.Namespace) -> Deployment:
         genesis_hash=settings.genesis_hash,
     )
     async with aclosing(node):
-        return await deploy(node=node, signer=signer, owner=arguments.owner, writer=arguments.writer)
+        deployed = await deploy(node=node, signer=signer, owner=arguments.owner, writer=arguments.writer)
+    if arguments.settings is not None:
+        found = {"VOKETAG_CHAIN_ID": str(deployed.chain_id), "VOKETAG_CONTRACT_ADDRESS": deployed.contract_address}
+        write_settings(arguments.settings, found)
+    return deployed
 
 
 def main() -> None:
@@ -39,7 +46,18 @@ def main() -> None:
     command.add_argument("--owner", help="address that may name writers (default: the deploying key's)")
     command.add_argument("--writer", help="address that the worker signs with (default: the deploying key's)")
     command.add_argument("--chain", help="name of the chain (default: the first one)")
+    command.add_argument(
+        "--settings",
+        type=Path,
+        metavar="FILE",
+        help="file of NAME=value lines to set the address and the chain's id in",
+    )
     arguments = parser.parse_args()
+    if arguments.settings is not None and arguments.chain is not None:
+        parser.error("--settings is for the first chain: a further one has its address in the file of further chains")
+    if arguments.settings is not None and not os.access(arguments.settings.parent, os.W_OK):
+        # Before anything is paid for.
+        parser.error(f"{arguments.settings.parent} is no folder that can be written")
     try:
         print(asyncio.run(_deploy_contract(arguments)).to_json())
     except VokeTagError as error:

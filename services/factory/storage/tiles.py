@@ -19,12 +19,17 @@ _ADD = text(
     bindparam("indexes", type_=ARRAY(Integer)),
     bindparam("hashes", type_=ARRAY(LargeBinary)),
 )
+# LIMIT makes it a look-up by key for each wanted tile. A plain join is planned as a scan of the batch's tiles, all four
+# thousand of them.
 _READ = text(
     """
     SELECT tile.level, tile.tile_index, tile.hashes
-    FROM factory.batch_tiles tile
-    JOIN unnest(:levels, :indexes) AS wanted (level, tile_index) USING (level, tile_index)
-    WHERE tile.batch_id = :batch_id
+    FROM unnest(:levels, :indexes) AS wanted (level, tile_index)
+    CROSS JOIN LATERAL (
+        SELECT level, tile_index, hashes FROM factory.batch_tiles
+        WHERE batch_id = :batch_id AND level = wanted.level AND tile_index = wanted.tile_index
+        LIMIT 1
+    ) tile
     """
 ).bindparams(
     bindparam("levels", type_=ARRAY(SmallInteger)),

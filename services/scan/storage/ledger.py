@@ -49,9 +49,15 @@ SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::bytea[])
 ON CONFLICT (level, tile_index) DO UPDATE SET hashes = excluded.hashes
 """
 _SAVE_CHECKPOINT = "INSERT INTO scan.ledger_checkpoints (size, root, note, signed_at) VALUES ($1, $2, $3, $4)"
+# LIMIT makes it a look-up by key for each wanted tile; a plain join may be planned as a scan of the whole table.
 _TILES = """
-SELECT level, tile_index, hashes FROM scan.ledger_tiles
-JOIN unnest($1::smallint[], $2::bigint[]) AS wanted (level, tile_index) USING (level, tile_index)
+SELECT tile.level, tile.tile_index, tile.hashes
+FROM unnest($1::smallint[], $2::bigint[]) AS wanted (level, tile_index)
+CROSS JOIN LATERAL (
+    SELECT level, tile_index, hashes FROM scan.ledger_tiles
+    WHERE level = wanted.level AND tile_index = wanted.tile_index
+    LIMIT 1
+) tile
 """
 _NEWEST_CHECKPOINT = "SELECT size, root, note, signed_at FROM scan.ledger_checkpoints ORDER BY size DESC LIMIT 1"
 _PLACE = "SELECT entry_index FROM scan.ledger_entries WHERE verification_id = $1"

@@ -42,6 +42,31 @@ async def test_a_deployed_contract_is_printed_as_json_and_stands_there(settings:
     assert len(anvil.call("eth_getCode", printed["contract_address"], "latest")) > 100
 
 
+async def test_a_deployment_writes_its_address_into_the_settings(settings: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "anchor.env"
+    file.write_text("# Anchor\nVOKETAG_CONFIRMATIONS=2\nVOKETAG_CONTRACT_ADDRESS=0xold\n", encoding="utf-8")
+    file.chmod(0o600)
+    code, out, err = await cli("deploy-contract", "--settings", str(file), **settings)
+    assert code == 0, err
+    assert file.read_text(encoding="utf-8").splitlines() == [
+        "# Anchor",
+        "VOKETAG_CONFIRMATIONS=2",
+        f"VOKETAG_CONTRACT_ADDRESS={json.loads(out)['contract_address']}",
+        f"VOKETAG_CHAIN_ID={CHAIN_ID}",
+    ]
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert not list(tmp_path.glob(".*")), "nothing half-made is left"  # noqa: ASYNC240 - a test
+
+
+async def test_settings_that_cannot_be_written_are_told_before_anything_is_paid_for(
+    settings: dict[str, str], anvil: Anvil, tmp_path: Path
+) -> None:
+    before = anvil.call("eth_blockNumber")
+    code, _, err = await cli("deploy-contract", "--settings", str(tmp_path / "nowhere" / "anchor.env"), **settings)
+    assert (code, "no folder that can be written" in err) == (2, True), err
+    assert anvil.call("eth_blockNumber") == before
+
+
 @pytest.mark.parametrize(
     ("changed", "says"),
     [

@@ -1,15 +1,17 @@
 """A lean load generator: HTTP/1.1 with keep-alive on raw asyncio, so that it takes little of what it measures.
 
 `python -m bench.http_load PORT PATHS --connections N --seconds S [--rate R]` sends the GET requests of the file
-PATHS, one path a line, round and round, and prints one JSON object. Without a rate each connection sends as soon as it
-has its answer. With one, requests are due at even intervals and their time counts from when they were due, so that a
-server that stalls cannot hide it.
+PATHS, one path a line, round and round, and prints one JSON object. Each request comes from another of 50,000 people,
+as a load balancer in front would say. Without a rate each connection sends as soon as it has its answer. With one,
+requests are due at even intervals and their time counts from when they were due, so that a server that stalls cannot
+hide it.
 """
 
 import argparse
 import asyncio
 import itertools
 import json
+import operator
 import resource
 import time
 from collections import deque
@@ -21,25 +23,30 @@ import uvloop
 
 _HEADERS = (
     " HTTP/1.1\r\nhost: localhost\r\naccept-language: pt-BR,pt;q=0.9,en;q=0.8\r\naccept-encoding: gzip, deflate, br\r\n"
-    "user-agent: Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 Chrome/131.0 Mobile Safari/537.36\r\n\r\n"
+    "user-agent: Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 Chrome/131.0 Mobile Safari/537.36\r\n"
+    "x-forwarded-for: "
 )
+_PEOPLE = [f"10.{n >> 8 & 255}.{n & 255}.{n % 251}\r\n\r\n".encode() for n in range(50_000)]
 
 
 class Load:
     """What is to be sent, and what became of it."""
 
     def __init__(self, paths: list[str], *, paced: bool) -> None:
-        self.requests: Iterator[bytes] = itertools.cycle([f"GET {path}{_HEADERS}".encode() for path in paths])
+        heads = itertools.cycle([f"GET {path}{_HEADERS}".encode() for path in paths])
+        self.requests: Iterator[bytes] = map(operator.add, heads, itertools.cycle(_PEOPLE))
         self.paced = paced
         self.running = True
         self.measuring = False
         self.seconds: list[float] = []
+        self.answers = 0
         self.failures: dict[str, int] = {}
         self.due: deque[float] = deque()
         self.idle: deque[Connection] = deque()
 
     def done(self, connection: "Connection", status: bytes, took: float) -> None:
         """Note an answer and give the connection its next request."""
+        self.answers += 1
         if self.measuring:
             self.seconds.append(took)
             if status != b"200":
@@ -148,6 +155,7 @@ def main() -> None:
             {
                 "seconds": took,
                 "answers": len(times),
+                "all_answers": load.answers,
                 "per_second": len(times) / took,
                 "failures": load.failures,
                 "p50_ms": times[len(times) // 2] * 1000,

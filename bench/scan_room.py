@@ -1,10 +1,11 @@
-"""Scan of a benchmark's own: PostgreSQL, Valkey, units, one Scan process, one echo, an Envoy for each."""
+"""Scan of a benchmark's own: PostgreSQL, Valkey, units, one Scan process behind an Envoy for each transport, one echo
+behind a third."""
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -39,8 +40,14 @@ class Room:
     postgres: Postgres
     valkey: Valkey
     codes: list[str]
-    scan: Edge
+    profile_file: Path
+    """Where the Scan process writes its profile (bench/profile.py)."""
     echo: Edge
+    """A trivial RPC over grpc.aio."""
+    scan_grpc: Edge
+    """The Scan process, over grpc.aio."""
+    scan_http: Edge
+    """The same process, over its second door."""
 
     def cpu_seconds(self, edge: Edge) -> dict[str, float]:
         """Return the CPU that each part has used so far; PostgreSQL with all of its processes."""
@@ -77,29 +84,50 @@ def open_room(folder: Path, *, units: int) -> Iterator[Room]:
             "FACTORY_ADDRESS": "127.0.0.1:1",
             "ANCHOR_ADDRESS": "127.0.0.1:1",
         }
+        echo_server = stack.enter_context(_server(folder, "echo", ["bench.echo"], common))
+        profiled = ["bench.profile", "services.scan", str(folder / "profile.json")]
+        scan_server = stack.enter_context(_server(folder, "scan", profiled, scan))
         yield Room(
             postgres=postgres,
             valkey=valkey,
             codes=codes,
-            scan=stack.enter_context(_edge(folder, "scan", "services.scan", scan)),
-            echo=stack.enter_context(_edge(folder, "echo", "bench.echo", common)),
+            profile_file=folder / "profile.json",
+            echo=stack.enter_context(_edge(folder, "echo", echo_server, over_http=False)),
+            scan_grpc=stack.enter_context(_edge(folder, "scan-grpc", scan_server, over_http=False)),
+            scan_http=stack.enter_context(_edge(folder, "scan-http", scan_server, over_http=True)),
         )
 
 
+@dataclass(frozen=True)
+class _Server:
+    pid: int
+    listen: str
+    http_listen: str
+
+
 @contextmanager
-def _edge(folder: Path, name: str, module: str, settings: Mapping[str, str]) -> Iterator[Edge]:
-    port, edge_port, admin_port = free_port(), free_port(), free_port()
-    address = f"127.0.0.1:{port}"
-    server = Process(
+def _server(folder: Path, name: str, command: Sequence[str], settings: Mapping[str, str]) -> Iterator[_Server]:
+    port, http_port = free_port(), free_port()
+    made = _Server(pid=0, listen=f"127.0.0.1:{port}", http_listen=f"127.0.0.1:{http_port}")
+    told = {**settings, "LISTEN": made.listen, "HTTP_LISTEN": made.http_listen, "SCANS_PER_MINUTE": "100"}
+    process = Process(
         name=name,
-        command=python.command(module),
-        environment=python.environment({**settings, "LISTEN": address, "SCANS_PER_MINUTE": "0"}),
+        command=python.command(*command),
+        environment=python.environment(told),
         log_file=folder / "logs" / f"{name}.log",
-        ready=lambda: answers(port),
+        ready=lambda: answers(port) and answers(http_port),
     )
+    with process:
+        yield replace(made, pid=process.pid or 0)
+
+
+@contextmanager
+def _edge(folder: Path, name: str, server: _Server, *, over_http: bool) -> Iterator[Edge]:
+    edge_port, admin_port = free_port(), free_port()
     front = envoy(
         EnvoySettings(
-            endpoints={room: [address] for room in ROOMS},
+            endpoints={room: [server.listen] for room in ROOMS},
+            http_endpoints={"scan": [server.http_listen]} if over_http else {},
             access_log=folder / "logs" / f"{name}-access.log",
             listen_port=edge_port,
             admin_port=admin_port,
@@ -107,12 +135,8 @@ def _edge(folder: Path, name: str, module: str, settings: Mapping[str, str]) -> 
         folder=folder / f"envoy-{name}",
         log_file=folder / "logs" / f"{name}-envoy.log",
     )
-    with ExitStack() as stack:
-        for process in (server, front):
-            process.launch()
-            stack.callback(process.stop)
-            process.wait_ready()
-        yield Edge(port=edge_port, pids={"server": server.pid or 0, "envoy": front.pid or 0})
+    with front:
+        yield Edge(port=edge_port, pids={"server": server.pid, "envoy": front.pid or 0})
 
 
 async def _issue(url: str, key_files: Path, units: int) -> list[str]:

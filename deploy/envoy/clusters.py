@@ -1,10 +1,28 @@
-"""The processes behind the edge: one cluster a room, HTTP/2, least requests first."""
+"""The processes behind the edge, least requests first: one cluster a room over HTTP/2, and one of second doors."""
 
 from collections.abc import Sequence
 from typing import Any
 
 _HTTP_OPTIONS = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _WINDOW_BYTES = 1024 * 1024
+_HTTP2 = {
+    "explicit_http_config": {
+        "http2_protocol_options": {
+            "initial_stream_window_size": _WINDOW_BYTES,
+            "initial_connection_window_size": 4 * _WINDOW_BYTES,
+            "connection_keepalive": {"interval": "30s", "timeout": "5s"},
+        }
+    }
+}
+_HTTP1 = {
+    "explicit_http_config": {"http_protocol_options": {"enable_trailers": True}},  # `grpc-status` is one
+    # Sooner than the servers (services/common/rpc/http_listener.py): who closes a connection that the other end is
+    # about to use loses that request.
+    "common_http_protocol_options": {"idle_timeout": "60s"},
+}
+_GRPC_HEALTH: dict[str, Any] = {"grpc_health_check": {}}
+# An answer of 503 takes a process out of service at once, whatever the threshold says.
+_HTTP_HEALTH: dict[str, Any] = {"http_health_check": {"path": "/health"}}
 
 
 def address(host_and_port: str) -> dict[str, Any]:
@@ -15,6 +33,20 @@ def address(host_and_port: str) -> dict[str, Any]:
 
 def room(name: str, endpoints: Sequence[str]) -> dict[str, Any]:
     """Return the cluster of a room's processes."""
+    return _cluster(name, endpoints, options=_HTTP2, health=_GRPC_HEALTH)
+
+
+def second_doors(room: str, endpoints: Sequence[str]) -> dict[str, Any]:
+    """Return the cluster of a room's second doors (services/common/rpc/http_transport.py)."""
+    return _cluster(second_door(room), endpoints, options=_HTTP1, health=_HTTP_HEALTH)
+
+
+def second_door(room: str) -> str:
+    """Return the name of the cluster of a room's second doors."""
+    return f"{room}-http"
+
+
+def _cluster(name: str, endpoints: Sequence[str], *, options: dict[str, Any], health: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": name,
         # Names are resolved again and again, so that Kubernetes or DNS may move a process; addresses cost nothing.
@@ -30,18 +62,12 @@ def room(name: str, endpoints: Sequence[str]) -> dict[str, Any]:
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": _HTTP_OPTIONS,
-                "explicit_http_config": {
-                    "http2_protocol_options": {
-                        "initial_stream_window_size": _WINDOW_BYTES,
-                        "initial_connection_window_size": 4 * _WINDOW_BYTES,
-                        "connection_keepalive": {"interval": "30s", "timeout": "5s"},
-                    }
-                },
+                **options,
             }
         },
         "health_checks": [
             {
-                "grpc_health_check": {},
+                **health,
                 "interval": "1s",
                 "no_traffic_interval": "2s",
                 "timeout": "1s",

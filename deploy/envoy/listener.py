@@ -21,6 +21,9 @@ _DROPPED = {
             {"remove": "grpc-message"},
             {"remove": "grpc-previous-rpc-attempts"},
             {"remove": "grpc-retry-pushback-ms"},
+            # The transcoder's own notes: they tell the routes that a call came as REST.
+            {"remove": "x-envoy-original-path"},
+            {"remove": "x-envoy-original-method"},
         ]
     },
 }

@@ -21,6 +21,7 @@ from deploy.envoy.settings import ROOMS, EnvoySettings
 EXAMPLE = EnvoySettings(
     endpoints={"scan": ["127.0.0.1:50051", "127.0.0.1:50055"]}
     | {room: [f"127.0.0.1:{50051 + index}"] for index, room in enumerate(ROOMS) if index},
+    http_endpoints={"scan": ["127.0.0.1:50151", "127.0.0.1:50155"]},
     access_log=Path("/dev/stdout"),
 )
 
@@ -31,7 +32,10 @@ def bootstrap(settings: EnvoySettings) -> dict[str, Any]:
         "admin": {"address": clusters.address(f"127.0.0.1:{settings.admin_port}")},
         "static_resources": {
             "listeners": [listener.public(settings)],
-            "clusters": [clusters.room(name, settings.endpoints[name]) for name in ROOMS],
+            "clusters": [
+                *[clusters.room(name, settings.endpoints[name]) for name in ROOMS],
+                *[clusters.second_doors(name, each) for name, each in settings.http_endpoints.items() if each],
+            ],
         },
         "overload_manager": limits.overload(settings),
     }

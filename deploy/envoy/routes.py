@@ -6,6 +6,7 @@ from typing import Any
 from google.protobuf import descriptor_pb2
 
 from deploy.envoy import limits, pages
+from deploy.envoy.clusters import second_door
 from deploy.envoy.settings import EnvoySettings
 
 _STREAM_IDLE = "600s"
@@ -86,7 +87,10 @@ def _routes(settings: EnvoySettings, page_filter: dict[str, Any]) -> Iterator[di
                 yield _stream(path, room)
             else:
                 filters = limits.of_method(settings, room, method.name) | pages.of_method(method.name)
-                yield _unary(path, room, timeout_seconds=settings.timeouts_seconds[room]) | _configured(filters)
+                route = _unary(path, room, timeout_seconds=settings.timeouts_seconds[room]) | _configured(filters)
+                if settings.http_endpoints.get(room):
+                    yield _made_of_rest(route, second_door(room))
+                yield route
     yield _unary("/grpc.health.v1.Health/Check", "scan", timeout_seconds=settings.timeouts_seconds["scan"])
     # It would never end by itself, and open streams count against what the cluster takes.
     yield _unary("/grpc.health.v1.Health/Watch", "scan", timeout_seconds=60)
@@ -122,6 +126,12 @@ def _unary(path: str, cluster: str, *, timeout_seconds: float) -> dict[str, Any]
             "retry_policy": _RETRY_OF_ROOM.get(cluster, _RETRY),
         },
     }
+
+
+def _made_of_rest(route: dict[str, Any], cluster: str) -> dict[str, Any]:
+    """Return the same route to another cluster, for calls that the transcoder has made: its note tells them."""
+    rest = {"name": "x-envoy-original-path", "present_match": True}
+    return {**route, "match": {**route["match"], "headers": [rest]}, "route": {**route["route"], "cluster": cluster}}
 
 
 def _stream(path: str, cluster: str) -> dict[str, Any]:

@@ -14,6 +14,9 @@ class EnvoySettings:
 
     endpoints: Mapping[str, Sequence[str]]
     """`host:port` of every process of each room: scan, factory, admin, anchor."""
+    http_endpoints: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """`host:port` of the second door (`VOKETAG_HTTP_LISTEN`) of every process of a room: what comes as REST goes there.
+    A room that is not named, or has none, gets everything over gRPC."""
     access_log: Path
     """File of the access log, one JSON object a line; `/dev/stdout` in a container."""
     contracts: Path = CONTRACTS

@@ -22,6 +22,7 @@ _FIXED = {
     "anchor": 50054,
 }
 _FIRST_FURTHER_SCAN = 50055
+_FIRST_SCAN_HTTP = 50151
 _FIRST_METRICS = 9460
 # Below what Linux (32768) and macOS (49152) give to outgoing connections: while a part is down in a fault test, its
 # clients' attempts to come back could otherwise be given its port as their own.
@@ -33,6 +34,8 @@ def usual_ports(scan_processes: int) -> Ports:
     ports = dict(_FIXED)
     for index in range(2, scan_processes + 1):
         ports[f"scan-{index}"] = _FIRST_FURTHER_SCAN + index - 2
+    for index, name in enumerate(scan_names(scan_processes)):
+        ports[f"{name}-http"] = _FIRST_SCAN_HTTP + index
     for index, name in enumerate(_metered(scan_processes)):
         ports[f"{name}-metrics"] = _FIRST_METRICS + index
     return {name: _from_environment(name, port) for name, port in ports.items()}

@@ -146,7 +146,8 @@ def _common(near: Neighbours, name: str) -> dict[str, str]:
 
 
 def _server(near: Neighbours, name: str) -> dict[str, str]:
-    return {"LISTEN": near.address(name), "TOKEN_PUBLIC_KEYS": str(near.keys.public_keys)}
+    second_door = {"HTTP_LISTEN": near.address(f"{name}-http")} if f"{name}-http" in near.ports else {}
+    return {"LISTEN": near.address(name), "TOKEN_PUBLIC_KEYS": str(near.keys.public_keys)} | second_door
 
 
 def _ready(near: Neighbours, name: str) -> Callable[[], bool]:

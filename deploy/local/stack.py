@@ -162,7 +162,7 @@ class LocalStack:
             scan_processes=self._scan_processes,
         )
         self._start_services(near, progress)
-        self._start_part(envoy(self._edge(), folder=self.data_dir / "envoy", log_file=self.logs / "envoy.log"))
+        self._start_part(envoy(self.edge_settings(), folder=self.data_dir / "envoy", log_file=self.logs / "envoy.log"))
         self._write_credentials(secrets, progress, contract)
 
     def _start_part(self, part: Part) -> None:
@@ -184,10 +184,12 @@ class LocalStack:
         for service in services:
             service.wait_ready()
 
-    def _edge(self) -> EnvoySettings:
+    def edge_settings(self) -> EnvoySettings:
+        """Return what the edge is told; another edge of the same stack differs in its ports."""
         names = {room: [room] for room in ROOMS} | {"scan": scan_names(self._scan_processes)}
         return EnvoySettings(
             endpoints={room: [self._address(name) for name in each] for room, each in names.items()},
+            http_endpoints={"scan": [self._address(f"{name}-http") for name in names["scan"]]},
             access_log=self.logs / "access.log",
             listen_port=self.ports["edge"],
             admin_port=self.ports["edge-admin"],

@@ -37,6 +37,9 @@ class ServerSettings(ProcessSettings):
 
     listen: str
     """`host:port` or `unix:/path`."""
+    http_listen: str = ""
+    """Second address, in the same form, for calls that the edge has made of REST: gRPC's messages over HTTP/1.1, which
+    costs less CPU. Only Envoy may reach it. Empty turns it off; the edge uses `listen` for everything then."""
     token_public_keys: Path
     """Folder of `<kid>.pem` Ed25519 public keys whose access and service tokens are believed."""
     reflection: bool = True

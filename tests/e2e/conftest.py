@@ -16,6 +16,7 @@ from deploy.local import python
 from deploy.local.ports import scan_names
 from deploy.local.stack import LocalStack
 from tests.e2e.edge import Rest
+from tests.e2e.edges import TRANSPORTS, edge_over
 from tests.e2e.faults import wait_until
 from voketag.factory.v1 import factory_pb2
 
@@ -35,10 +36,24 @@ def stack(request: pytest.FixtureRequest) -> Iterator[LocalStack]:
     yield from _running(request)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a module's tests over both transports where it says OVER_BOTH_TRANSPORTS, else over the usual one."""
+    if "transport" in metafunc.fixturenames:
+        both = getattr(metafunc.module, "OVER_BOTH_TRANSPORTS", False)
+        metafunc.parametrize("transport", TRANSPORTS if both else TRANSPORTS[:1], indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def rest(stack: LocalStack) -> Rest:
+def transport(request: pytest.FixtureRequest) -> str:
+    """How REST reaches Scan."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def rest(stack: LocalStack, transport: str) -> Iterator[Rest]:
     """REST through the session's edge, without credentials."""
-    return Rest(stack.credentials["edge_url"])
+    with edge_over(transport, stack) as edge:
+        yield Rest(edge.url)
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,7 @@
 """Breaking a part of a running stack, and waiting with a deadline for what must follow."""
 
 import time
-import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeVar
 
 from deploy.local.stack import LocalStack
@@ -35,22 +34,3 @@ def crash(stack: LocalStack, part: str, *, meanwhile: Callable[[], object] = lam
     meanwhile()
     stack.start(part)
     assert stack.parts[part].pid not in {None, pid}
-
-
-def at_the_edge(stack: LocalStack, process: str) -> dict[str, str]:
-    """What Envoy says of a process behind it: `health_flags`, `rq_total` and the like."""
-    room = process.partition("-")[0]
-    start = f"{room}::127.0.0.1:{stack.ports[process]}::"
-    with urllib.request.urlopen(f"http://127.0.0.1:{stack.ports['edge-admin']}/clusters", timeout=5) as answer:
-        lines = answer.read().decode().splitlines()
-    return dict(line.removeprefix(start).split("::", 1) for line in lines if line.startswith(start))
-
-
-def wait_until_in_service(stack: LocalStack, processes: Sequence[str]) -> None:
-    """Return when the edge sends calls to each of the processes (again)."""
-    wait_until(
-        f"the edge finds {' and '.join(processes)} healthy",
-        lambda: all(at_the_edge(stack, process)["health_flags"] == "healthy" for process in processes),
-        seconds=5,
-        every=0.1,
-    )

@@ -3,6 +3,7 @@
 import json
 import re
 import time
+import urllib.request
 from typing import Any
 
 import grpc
@@ -16,6 +17,8 @@ from tests.e2e.edge import UNKNOWN_CODE, Rest, refusal_of
 from voketag.admin.v1 import admin_pb2, admin_pb2_grpc
 from voketag.factory.v1 import factory_pb2, factory_pb2_grpc
 from voketag.scan.v1 import scan_pb2, scan_pb2_grpc
+
+OVER_BOTH_TRANSPORTS = True
 
 
 def test_json_keeps_the_contracts_names_and_prints_zero_values(rest: Rest, stack: LocalStack) -> None:
@@ -200,3 +203,22 @@ def _wait_until_status(call: Any, status: int) -> None:
     while (answer := call()).status != status:
         assert time.monotonic() < deadline, answer
         time.sleep(0.1)
+
+
+def test_who_speaks_grpc_reaches_grpc_whatever_it_says_of_itself(channel: grpc.Channel, stack: LocalStack) -> None:
+    before = _calls(stack, "scan-http")
+    stub = scan_pb2_grpc.ScanServiceStub(channel)
+    for note in ((), (("x-envoy-original-path", "/v1/health"), ("x-envoy-original-method", "GET"))):
+        assert stub.Health(scan_pb2.HealthRequest(), timeout=5, metadata=note).status == "ok"
+    assert _calls(stack, "scan-http") == before
+
+
+def test_what_comes_as_rest_takes_the_way_that_it_should(rest: Rest, stack: LocalStack, transport: str) -> None:
+    before = _calls(stack, "scan-http")
+    assert rest("GET", "/v1/health").status == 200
+    assert _calls(stack, "scan-http") - before == (transport == "http/1.1")
+
+
+def _calls(stack: LocalStack, cluster: str) -> int:
+    with urllib.request.urlopen(f"http://127.0.0.1:{stack.ports['edge-admin']}/clusters", timeout=5) as answer:
+        return sum(map(int, re.findall(rf"^{cluster}::.*::rq_total::(\d+)$", answer.read().decode(), re.MULTILINE)))

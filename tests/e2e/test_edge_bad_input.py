@@ -20,6 +20,8 @@ from tests.e2e.conftest import Issued
 from tests.e2e.edge import NO_SUCH_ID, UNKNOWN_CODE, Rest, refusal_of
 from tests.e2e.faults import wait_until
 
+OVER_BOTH_TRANSPORTS = True
+
 MIB = 1024 * 1024
 PRODUCT = {"sku": "BAD-1", "name": "x"}
 BATCH = {"product_id": NO_SUCH_ID, "quantity": 1}

@@ -8,6 +8,8 @@ import pytest
 from services.common.rpc.methods import Method, methods_of
 from tests.e2e.edge import NO_SUCH_ID, SERVICES, UNKNOWN_CODE, Binding, Rest, bindings, refusal_of
 
+OVER_BOTH_TRANSPORTS = True
+
 METHODS = [method for service in SERVICES for method in methods_of(service)]
 BY_NAME = {method.name: method for method in METHODS}
 # The paths that programs outside this project use (contracts.md). Later contracts add to them; none may go or change.

@@ -13,6 +13,8 @@ from tests.e2e.conftest import Issued
 from tests.e2e.edge import SERVICES, Rest, refusal_of
 from voketag.scan.v1 import scan_pb2, scan_pb2_grpc
 
+OVER_BOTH_TRANSPORTS = True
+
 NO_PARTNERS = [
     method
     for service in SERVICES

@@ -8,9 +8,10 @@ from urllib.parse import quote
 
 import pytest
 
-from deploy.local.stack import LocalStack
 from tests.e2e.conftest import Issued
 from tests.e2e.edge import Rest
+
+OVER_BOTH_TRANSPORTS = True
 
 REQUESTS = 3_000
 HEADERS = (
@@ -58,9 +59,9 @@ def hostile(random: Random, code: str) -> tuple[str, str, dict[str, str], bytes 
     return method, path, headers, body if method in {"POST", "PUT"} else None
 
 
-def test_no_request_is_a_fault_of_ours(stack: LocalStack, rest: Rest, issued: Issued) -> None:
+def test_no_request_is_a_fault_of_ours(rest: Rest, issued: Issued) -> None:
     random = Random(7)  # noqa: S311 - which requests are tried is no secret
-    address = stack.credentials["edge_url"].removeprefix("http://")
+    address = rest.edge_url.removeprefix("http://")
     code, statuses = issued.units[0].code, dict[int, int]()
     for _ in range(REQUESTS):
         method, path, headers, body = hostile(random, code)
@@ -77,8 +78,8 @@ def test_no_request_is_a_fault_of_ours(stack: LocalStack, rest: Rest, issued: Is
 @pytest.mark.parametrize(
     "junk", [b"\x00" * 100, b"GET / HTTP/9.9\r\n\r\n", b"GET /v1/health\r\n\r\n", b"\x16\x03\x01\x02\x00\x01" * 20]
 )
-def test_what_is_no_http_is_cut_off(stack: LocalStack, rest: Rest, junk: bytes) -> None:
-    host, _, port = stack.credentials["edge_url"].removeprefix("http://").partition(":")
+def test_what_is_no_http_is_cut_off(rest: Rest, junk: bytes) -> None:
+    host, _, port = rest.edge_url.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         connection.sendall(junk)
         answer = connection.recv(4096)

@@ -5,13 +5,14 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from deploy.local.python import ROOT
 from deploy.local.stack import LocalStack
-from tests.e2e.faults import at_the_edge, crash, stays, wait_until, wait_until_in_service
+from tests.e2e.edges import TRANSPORTS, Edge, edge_over
+from tests.e2e.faults import crash, stays, wait_until
 from tests.e2e.load import Answer, Load
 from voketag_sdk import Client
 
@@ -35,16 +36,23 @@ def codes(breakable: LocalStack) -> list[str]:
         return [unit.code for unit in voketag.batches.rows(batch.id)]
 
 
+@pytest.fixture(params=TRANSPORTS)
+def edge(request: pytest.FixtureRequest, breakable: LocalStack) -> Iterator[Edge]:
+    """The edge, over each transport."""
+    with edge_over(request.param, breakable) as edge:
+        yield edge
+
+
 def test_a_killed_scan_process_costs_only_the_scans_that_it_had_in_hand(
-    breakable: LocalStack, codes: list[str]
+    breakable: LocalStack, edge: Edge, codes: list[str]
 ) -> None:
-    with Load(breakable.credentials["edge_url"], codes) as load:
+    with Load(edge.url, codes) as load:
         for process in PROCESSES:
-            wait_until_in_service(breakable, PROCESSES)
+            edge.wait_until_in_service(breakable, PROCESSES)
             wait_for_verdicts(load)
             crash(breakable, process, meanwhile=lambda: wait_for_verdicts(load))
             wait_for_recovery(load)
-    assert_both_had_work(breakable)
+    assert_both_had_work(breakable, edge)
     assert_clean(load.answers)
     assert len(load.refusals) <= len(PROCESSES) * load.connections
     assert_in_the_books_once(breakable, load.verdicts)
@@ -61,17 +69,17 @@ def test_while_postgres_is_dead_no_verdict_is_given_and_then_all_are(breakable: 
 
 
 def test_scan_processes_that_are_stopped_one_after_the_other_fail_no_scan(
-    breakable: LocalStack, codes: list[str]
+    breakable: LocalStack, edge: Edge, codes: list[str]
 ) -> None:
-    with Load(breakable.credentials["edge_url"], codes) as load:
+    with Load(edge.url, codes) as load:
         for process in PROCESSES:
-            wait_until_in_service(breakable, PROCESSES)
+            edge.wait_until_in_service(breakable, PROCESSES)
             wait_for_verdicts(load)
             breakable.stop(process)
             wait_for_verdicts(load)
             breakable.start(process)
         wait_for_recovery(load)
-    assert_both_had_work(breakable)
+    assert_both_had_work(breakable, edge)
     assert [answer.body for answer in load.refusals] == []
     assert_in_the_books_once(breakable, load.verdicts)
 
@@ -118,9 +126,9 @@ def test_the_ledger_is_whole_though_its_leader_is_killed_over_and_over(breakable
     assert {answer.body["verification_id"] for answer in load.verdicts} <= entered
 
 
-def assert_both_had_work(stack: LocalStack) -> None:
+def assert_both_had_work(stack: LocalStack, edge: Edge) -> None:
     """A process without work would prove nothing by its death."""
-    assert all(int(at_the_edge(stack, process)["rq_total"]) > 100 for process in PROCESSES)
+    assert all(int(edge.sees(stack, process)["rq_total"]) > 100 for process in PROCESSES)
 
 
 def wait_for_verdicts(load: Load, number: int = 100) -> None:

@@ -8,8 +8,7 @@ import grpc
 from google.protobuf.message import Message
 from opentelemetry import propagate
 
-from services.common.rpc.call import current_call
-from services.common.rpc.server import MAX_MESSAGE_BYTES
+from services.common.rpc.call import MAX_MESSAGE_BYTES, current_call
 from services.common.rpc.status import from_rpc_error
 from services.common.tokens import ServiceTokens
 

@@ -1,8 +1,8 @@
 """The one path of every call: interceptors before, the servicer, interceptors after, errors translated on the way
 out.
 
-A transport (`server.py` for grpc.aio) makes a `Call`, hands it over with the request message, and gets a
-message, a stream of messages, or `Refused` with the Status to send. Interceptors are hooks, not wrappers: plain
+A transport (`server.py` for grpc.aio, `http_transport.py`) makes a `Call`, hands it over with the request message, and
+gets a message, a stream of messages, or `Refused` with the Status to send. Interceptors are hooks, not wrappers: plain
 calls cost the hot path least, and one hook serves unary and streaming methods alike. Alternatives considered:
 grpc.aio's own interceptors (they see a context, not a call, and bind us to that transport), nested wrappers
 (each would be written twice, for unary calls and for streams).
@@ -12,11 +12,11 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2
 
 from services.common import errors
-from services.common.errors import Code, VokeTagError
+from services.common.errors import Code, InvalidArgument, VokeTagError
 from services.common.logs import get_logger
 from services.common.rpc.call import Call, current_call
 from services.common.rpc.methods import Method
@@ -66,6 +66,15 @@ class Pipeline:
         self._after = [i.after for i in reversed(interceptors) if _implements(i, "after")]
         self._timeout = timeout_seconds
 
+    def decode(self, raw: bytes) -> Message:
+        """Return the request that a transport received, or raise Refused for what is none."""
+        try:
+            return self.method.request.FromString(raw)
+        except DecodeError as error:
+            name = self.method.request.DESCRIPTOR.full_name
+            refusal = InvalidArgument(f"not a message of type {name}, with UTF-8 in its texts")
+            raise Refused(to_status(refusal)) from error
+
     async def unary(self, request: Message, call: Call) -> Message:
         """Run a unary call."""
         left = call.seconds_left()
@@ -88,6 +97,8 @@ class Pipeline:
         return answer
 
     async def _admit(self, call: Call) -> None:
+        if (left := call.seconds_left()) is not None and left <= 0:
+            raise errors.DeadlineExceeded
         for before in self._before:
             await before(self.method, call)
 

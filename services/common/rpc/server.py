@@ -1,35 +1,32 @@
-"""The one builder of servers. grpc.aio is one transport under the pipeline; tests start servers through this, too."""
+"""The one builder of servers: every contract's pipelines, and the transports that carry calls to them. Tests start
+servers through this, too.
+
+grpc.aio takes every call. Where `http_listen` is set, a second door takes unary ones that the edge has made of REST
+(`http_transport.py`).
+"""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Self
-from uuid import uuid4
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from services.common.errors import InvalidArgument
 from services.common.logs import get_logger
 from services.common.rpc import reflection
-from services.common.rpc.call import Call
-from services.common.rpc.methods import Method, methods_of
+from services.common.rpc.call import MAX_MESSAGE_BYTES, MAX_METADATA_BYTES, Call, call_of
+from services.common.rpc.http_listener import HttpListener
+from services.common.rpc.http_transport import HttpTransport
+from services.common.rpc.methods import methods_of
 from services.common.rpc.pipeline import Interceptor, Pipeline, Refused
-from services.common.rpc.status import DETAILS_KEY, grpc_code, to_status
+from services.common.rpc.status import DETAILS_KEY, grpc_code
 from services.common.settings import ServerSettings
 
-CLIENT_ADDRESS_HEADER = "x-client-address"
-"""Set by Envoy on every request, over whatever a client sent: the address behind the trusted hops."""
-MAX_MESSAGE_BYTES = 11 * 1024 * 1024
-# More than the edge lets through (32 KiB, and the path twice): grpc refuses more with words of its own, and at random
-# between the soft limit and the hard one.
-_MAX_METADATA_BYTES = 128 * 1024
-_LONGEST_REQUEST_ID = 128
 _OPTIONS = [
-    ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
-    ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
+    ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.keepalive_time_ms", 30_000),
@@ -41,7 +38,7 @@ _log = get_logger(__name__)
 
 
 class Server:
-    """A gRPC server with health and reflection."""
+    """A gRPC server with health and reflection, and the second door where it is asked for."""
 
     def __init__(
         self,
@@ -56,38 +53,58 @@ class Server:
         self._grpc = grpc.aio.server(options=_OPTIONS)
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
-        for descriptor, servicer in services.items():
-            handlers = {
-                method.name.rpartition("/")[2]: _handler(
-                    Pipeline(
-                        method=method,
-                        servicer_method=getattr(servicer, method.python_name),
-                        interceptors=interceptors,
-                        timeout_seconds=settings.default_timeout_seconds,
-                    )
+        pipelines = {
+            descriptor: [
+                Pipeline(
+                    method=method,
+                    servicer_method=getattr(servicer, method.python_name),
+                    interceptors=interceptors,
+                    timeout_seconds=settings.default_timeout_seconds,
                 )
                 for method in methods_of(descriptor)
-            }
+            ]
+            for descriptor, servicer in services.items()
+        }
+        for descriptor, each in pipelines.items():
+            handlers = {pipeline.method.name.rpartition("/")[2]: _handler(pipeline) for pipeline in each}
             self._grpc.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(descriptor.full_name, handlers)])
         self._names = [descriptor.full_name for descriptor in services]
         if settings.reflection:
             names = {*self._names, *reflected, health.SERVICE_NAME, reflection.SERVICE_NAME}
             reflection.enable(names, self._grpc)
         self.port = self._grpc.add_insecure_port(settings.listen)
+        self._http = (
+            HttpListener(
+                HttpTransport(pipeline for each in pipelines.values() for pipeline in each),
+                address=settings.http_listen,
+            )
+            if settings.http_listen
+            else None
+        )
+
+    @property
+    def http_port(self) -> int:
+        """The second door's port; 0 when there is none, or when it is a Unix socket."""
+        return self._http.port if self._http else 0
 
     async def __aenter__(self) -> Self:
         """Serve, and say so to health checks."""
         await self._grpc.start()
+        if self._http:
+            await self._http.start()
         for name in ("", *self._names):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
-        _log.info("serving", listen=self._settings.listen, port=self.port)
+        _log.info("serving", listen=self._settings.listen, port=self.port, http_port=self.http_port)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Tell balancers first, then let running calls end within the grace time."""
+        if self._http:
+            self._http.drain()
         await self._health.enter_graceful_shutdown()
         await asyncio.sleep(self._settings.drain_seconds)
-        await self._grpc.stop(self._settings.stop_grace_seconds)
+        grace = self._settings.stop_grace_seconds
+        await asyncio.gather(self._grpc.stop(grace), *([self._http.stop(grace)] if self._http else []))
 
 
 def _handler(pipeline: Pipeline) -> "grpc.RpcMethodHandler[Any, Any]":
@@ -108,19 +125,11 @@ def _handler(pipeline: Pipeline) -> "grpc.RpcMethodHandler[Any, Any]":
     )
 
 
-def _decode(method: Method, raw: bytes) -> Message:
-    try:
-        return method.request.FromString(raw)
-    except DecodeError as error:
-        name = method.request.DESCRIPTOR.full_name
-        raise Refused(to_status(InvalidArgument(f"not a message of type {name}, with UTF-8 in its texts"))) from error
-
-
 def _unary(pipeline: Pipeline) -> Callable[[bytes, Any], Awaitable[Message | None]]:
     async def behaviour(raw: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Message | None:
-        call = _call(pipeline.method, context)
+        call = _call(pipeline.method.name, context)
         try:
-            answer = await pipeline.unary(_decode(pipeline.method, raw), call)
+            answer = await pipeline.unary(pipeline.decode(raw), call)
         except Refused as refused:
             await _abort(context, refused, call)
             return None
@@ -133,9 +142,9 @@ def _unary(pipeline: Pipeline) -> Callable[[bytes, Any], Awaitable[Message | Non
 
 def _collecting(pipeline: Pipeline) -> Callable[[AsyncIterator[bytes], Any], Awaitable[Message | None]]:
     async def behaviour(raw: AsyncIterator[bytes], context: grpc.aio.ServicerContext[Any, Any]) -> Message | None:
-        call = _call(pipeline.method, context)
+        call = _call(pipeline.method.name, context)
         try:
-            answer = await pipeline.collect(_decoded(pipeline.method, raw), call)
+            answer = await pipeline.collect(_decoded(pipeline, raw), call)
         except Refused as refused:
             await _abort(context, refused, call)
             return None
@@ -146,16 +155,16 @@ def _collecting(pipeline: Pipeline) -> Callable[[AsyncIterator[bytes], Any], Awa
     return behaviour
 
 
-async def _decoded(method: Method, raw: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+async def _decoded(pipeline: Pipeline, raw: AsyncIterator[bytes]) -> AsyncIterator[Message]:
     async for message in raw:
-        yield _decode(method, message)
+        yield pipeline.decode(message)
 
 
 def _streaming(pipeline: Pipeline) -> Callable[[bytes, Any], AsyncIterator[Message]]:
     async def behaviour(raw: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Message]:
-        call = _call(pipeline.method, context)
+        call = _call(pipeline.method.name, context)
         try:
-            async for answer in pipeline.stream(_decode(pipeline.method, raw), call):
+            async for answer in pipeline.stream(pipeline.decode(raw), call):
                 yield answer
         except Refused as refused:
             await _abort(context, refused, call)
@@ -177,22 +186,10 @@ async def _abort(context: grpc.aio.ServicerContext[Any, Any], refused: Refused, 
     await context.abort(grpc_code(status), status.message, (*call.answer_metadata.items(), details))
 
 
-def _call(method: Method, context: grpc.aio.ServicerContext[Any, Any]) -> Call:
+def _call(method: str, context: grpc.aio.ServicerContext[Any, Any]) -> Call:
     metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
     left: float | None = context.time_remaining()  # the stubs forget that there may be no deadline
-    return Call(
-        method=method.name,
-        metadata=metadata,
-        client_address=metadata.get(CLIENT_ADDRESS_HEADER) or _address(context.peer()),
-        request_id=_request_id(metadata.get("x-request-id", "")),
-        deadline=None if left is None else time.monotonic() + left,
-    )
-
-
-def _request_id(asked: str) -> str:
-    """Return the id that a caller gave its request, or a new one for what is no id: it goes into logs and onward."""
-    usable = 0 < len(asked) <= _LONGEST_REQUEST_ID and asked.isascii() and asked.isprintable()
-    return asked if usable else str(uuid4())
+    return call_of(method, metadata, peer=_address(context.peer()), seconds_left=left)
 
 
 def _address(peer: str) -> str:

@@ -1,14 +1,21 @@
-"""Calling Scan as the edge does: one consumer's device, address and language on every call."""
+"""Calling Scan as the edge does, over either transport: one consumer's device, address and language on every call."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
 from google.api import httpbody_pb2
 
+from services.common.rpc.methods import methods_of
+from tests.rpc import second_door
 from voketag.scan.v1 import scan_pb2, scan_pb2_grpc
 
+_METHODS = {
+    method.name.rpartition("/")[2]: method for method in methods_of(scan_pb2.DESCRIPTOR.services_by_name["ScanService"])
+}
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 Mobile Safari/604.1"
+TRANSPORTS = ("grpc.aio", "http/1.1")
 
 
 @dataclass(frozen=True)
@@ -16,6 +23,8 @@ class Consumer:
     """A person with a phone; `consumer.using(...)` is the same person with something changed."""
 
     server: str
+    second_door: int = 0
+    """The port of the server's second door, over which all calls go then."""
     user_agent: str = PHONE
     address: str = "198.51.100.7"
     language: str = "en"
@@ -51,12 +60,7 @@ class Consumer:
 
     async def page_metadata(self, code: str) -> dict[str, str]:
         """Open the page of a code, and return what goes with it."""
-        async with grpc.aio.insecure_channel(self.server) as channel:
-            call = scan_pb2_grpc.ScanServiceStub(channel).OpenScanPage(
-                scan_pb2.OpenScanPageRequest(code=code), metadata=(("x-client-address", self.address),), timeout=10
-            )
-            await call
-            return {key: value for key, value in await call.trailing_metadata() if isinstance(value, str)}
+        return await self._told("OpenScanPage", scan_pb2.OpenScanPageRequest(code=code))
 
     async def receipt(self, code: str) -> Any:
         """Ask for the receipt of a code."""
@@ -70,15 +74,36 @@ class Consumer:
         """Ask whether the server is up."""
         return await self._call("Health", scan_pb2.HealthRequest())
 
-    async def _call(self, method: str, request: Any) -> Any:
-        metadata: tuple[tuple[str, str], ...] = (
-            ("accept-language", self.language),
-            ("x-client-address", self.address),
-        )
-        if self.credential:
-            metadata += (("authorization", f"Bearer {self.credential}"),)
+    async def told(self, code: str) -> dict[str, str]:
+        """Scan a code, and return what the caller is told beside the answer or the refusal."""
+        return await self._told("Scan", scan_pb2.ScanRequest(code=code))
+
+    async def _told(self, name: str, request: Any) -> dict[str, str]:
+        if self.second_door:
+            body = second_door.frame(request.SerializeToString())
+            raw = second_door.request(f"/{_METHODS[name].name}", body, self._headers())
+            return (await second_door.ask(self.second_door, raw)).headers
+        async with self._channel() as channel:
+            call = getattr(scan_pb2_grpc.ScanServiceStub(channel), name)(request, metadata=self._metadata(), timeout=10)
+            with suppress(grpc.aio.AioRpcError):
+                await call
+            return {key: value for key, value in await call.trailing_metadata() if isinstance(value, str)}
+
+    async def _call(self, name: str, request: Any) -> Any:
+        if self.second_door:
+            method = _METHODS[name]
+            return await second_door.call(self.second_door, method.name, request, method.response, self._headers())
+        async with self._channel() as channel:
+            call = getattr(scan_pb2_grpc.ScanServiceStub(channel), name)
+            return await call(request, metadata=self._metadata(), timeout=10)
+
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        credential = (("authorization", f"Bearer {self.credential}"),) if self.credential else ()
+        return ("accept-language", self.language), ("x-client-address", self.address), *credential
+
+    def _headers(self) -> dict[str, str]:
+        return {"user-agent": self.user_agent, **dict(self._metadata())}
+
+    def _channel(self) -> grpc.aio.Channel:
         # The user agent belongs to the channel in gRPC, and the library's own name follows it.
-        options = [("grpc.primary_user_agent", self.user_agent)]
-        async with grpc.aio.insecure_channel(self.server, options=options) as channel:
-            call = getattr(scan_pb2_grpc.ScanServiceStub(channel), method)
-            return await call(request, metadata=metadata, timeout=10)
+        return grpc.aio.insecure_channel(self.server, options=[("grpc.primary_user_agent", self.user_agent)])

@@ -10,6 +10,7 @@ from redis import Redis
 
 from deploy.local.ports import free_port
 from deploy.local.valkey import Valkey
+from services.common.rpc.server import Server
 from services.scan.app import open_app
 from services.scan.settings import Settings
 from tests.conftest import DatabaseUrl
@@ -67,6 +68,7 @@ def scan_settings(  # noqa: PLR0917 - fixtures come by name
     """Settings of a Scan server on a free port."""
     return Settings(
         listen="127.0.0.1:0",
+        http_listen="127.0.0.1:0",
         environment="local",
         database_url=database_url("voketag_scan"),
         hot_state_url=hot_state_url,
@@ -82,13 +84,25 @@ def scan_settings(  # noqa: PLR0917 - fixtures come by name
 
 
 @pytest.fixture
-async def scan_server(scan_settings: Settings) -> AsyncIterator[str]:
-    """The address of a Scan server."""
+async def server(scan_settings: Settings) -> AsyncIterator[Server]:
+    """A Scan server with both doors."""
     async with open_app(scan_settings) as server:
-        yield f"127.0.0.1:{server.port}"
+        yield server
 
 
 @pytest.fixture
-def consumer(scan_server: str) -> Consumer:
+def scan_server(server: Server) -> str:
+    """The address of the server."""
+    return f"127.0.0.1:{server.port}"
+
+
+@pytest.fixture
+def transport() -> str:
+    """What `consumer` calls over. Modules whose tests hold for every transport go through TRANSPORTS."""
+    return "grpc.aio"
+
+
+@pytest.fixture
+def consumer(server: Server, scan_server: str, transport: str) -> Consumer:
     """A person with a phone."""
-    return Consumer(scan_server)
+    return Consumer(scan_server, second_door=server.http_port if transport == "http/1.1" else 0)

@@ -1,7 +1,6 @@
 """Limits as callers meet them: what they are told, what it costs the unit, and who limits while Valkey is away."""
 
 import asyncio
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import grpc
@@ -11,9 +10,14 @@ from deploy.local.valkey import Valkey
 from services.scan.app import open_app
 from services.scan.settings import Settings
 from tests.rpc.calls import refusal
-from tests.rpc.scan.clients import PHONE, Consumer
+from tests.rpc.scan.clients import TRANSPORTS, Consumer
 from tests.rpc.scan.registry import Registry
-from voketag.scan.v1 import scan_pb2, scan_pb2_grpc
+
+
+@pytest.fixture(params=TRANSPORTS)
+def transport(request: pytest.FixtureRequest) -> str:
+    """Each of them."""
+    return str(request.param)
 
 
 @pytest.fixture
@@ -25,7 +29,7 @@ def scan_settings(scan_settings: Settings) -> Settings:
 
 async def test_a_caller_is_told_what_is_left_and_then_when_to_come_back(consumer: Consumer, registry: Registry) -> None:
     code = (await registry.issue()).codes[0]
-    told = [await _trailers(consumer, code) for _ in range(6)]
+    told = [await consumer.told(code) for _ in range(6)]
     assert [each["x-ratelimit-remaining"] for each in told] == ["4", "3", "2", "1", "0", "0"]
     assert {each["x-ratelimit-limit"] for each in told} == {"5"}
     assert [int(each.get("retry-after", "0")) for each in told] == [0] * 5 + [12]
@@ -57,8 +61,8 @@ async def test_a_partners_key_has_a_limit_of_its_own_from_wherever_it_calls(
         await partner.using(address=f"203.0.113.{turn % 2}").scan(code)
     answer = await refusal(partner.using(address="203.0.113.9").scan(code))
     assert answer.reason == "RATE_LIMITED"
-    assert (await _trailers(consumer.using(address="203.0.113.1"), code))["x-ratelimit-remaining"] == "4"
-    assert (await _trailers(consumer.using(credential=await registry.api_key()), code))["x-ratelimit-limit"] == "10"
+    assert (await consumer.using(address="203.0.113.1").told(code))["x-ratelimit-remaining"] == "4"
+    assert (await consumer.using(credential=await registry.api_key()).told(code))["x-ratelimit-limit"] == "10"
 
 
 async def test_a_key_that_does_not_hold_counts_as_none(consumer: Consumer, registry: Registry) -> None:
@@ -68,9 +72,9 @@ async def test_a_key_that_does_not_hold_counts_as_none(consumer: Consumer, regis
     await registry.sql("UPDATE factory.api_keys SET revoked_at = now() WHERE key_id = $1", revoked.split("_")[1])
     wrong = good[:-1] + ("B" if good[-1] != "B" else "C")
     for place, credential in enumerate((revoked, ended, wrong, "vkt_nonsense", "a.b.c")):
-        told = await _trailers(consumer.using(credential=credential), code)
+        told = await consumer.using(credential=credential).told(code)
         assert (told["x-ratelimit-limit"], told["x-ratelimit-remaining"]) == ("5", str(4 - place))
-    assert (await _trailers(consumer.using(credential=wrong), code))["retry-after"], "made-up keys open nothing"
+    assert (await consumer.using(credential=wrong).told(code))["retry-after"], "made-up keys open nothing"
     await consumer.using(address="203.0.113.8", credential=good).scan(code)
     await consumer.using(credential=good).scan(code)
 
@@ -123,16 +127,3 @@ async def test_the_platforms_ceiling_stands_without_valkey_too(
             refused = [each for each in made if isinstance(each, grpc.aio.AioRpcError)]
             assert 3 <= len(made) - len(refused) <= 6, "3 at once, and what comes free meanwhile"
             assert {each.code() for each in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
-
-
-async def _trailers(consumer: Consumer, code: str) -> dict[str, str]:
-    options = [("grpc.primary_user_agent", PHONE)]
-    async with grpc.aio.insecure_channel(consumer.server, options=options) as channel:
-        call = scan_pb2_grpc.ScanServiceStub(channel).Scan(
-            scan_pb2.ScanRequest(code=code),
-            metadata=(("x-client-address", consumer.address), ("x-api-key", consumer.credential)),
-            timeout=10,
-        )
-        with suppress(grpc.aio.AioRpcError):
-            await call
-        return {key: value for key, value in await call.trailing_metadata() if isinstance(value, str)}

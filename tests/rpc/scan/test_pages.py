@@ -8,8 +8,14 @@ from hashlib import sha256
 
 import pytest
 
-from tests.rpc.scan.clients import Consumer
+from tests.rpc.scan.clients import TRANSPORTS, Consumer
 from tests.rpc.scan.registry import Registry
+
+
+@pytest.fixture(params=TRANSPORTS)
+def transport(request: pytest.FixtureRequest) -> str:
+    """Each of them."""
+    return str(request.param)
 
 
 async def test_a_page_is_a_scan(consumer: Consumer, registry: Registry) -> None:

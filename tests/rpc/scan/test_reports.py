@@ -7,8 +7,14 @@ from uuid import uuid4
 import pytest
 
 from tests.rpc.calls import refusal
-from tests.rpc.scan.clients import Consumer
+from tests.rpc.scan.clients import TRANSPORTS, Consumer
 from tests.rpc.scan.registry import Registry
+
+
+@pytest.fixture(params=TRANSPORTS)
+def transport(request: pytest.FixtureRequest) -> str:
+    """Each of them."""
+    return str(request.param)
 
 
 async def test_a_report_is_kept_and_tied_to_its_scan(consumer: Consumer, registry: Registry) -> None:

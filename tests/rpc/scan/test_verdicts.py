@@ -8,10 +8,16 @@ import jwt
 import pytest
 
 from tests.rpc.calls import refusal
-from tests.rpc.scan.clients import Consumer
+from tests.rpc.scan.clients import TRANSPORTS, Consumer
 from tests.rpc.scan.registry import Registry
 from voketag.scan.v1 import scan_pb2
 from voketag_kernel.codes import UnitCodeKey
+
+
+@pytest.fixture(params=TRANSPORTS)
+def transport(request: pytest.FixtureRequest) -> str:
+    """Each of them."""
+    return str(request.param)
 
 
 async def test_a_first_scan_is_authentic_and_says_so(consumer: Consumer, registry: Registry) -> None:

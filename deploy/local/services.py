@@ -124,6 +124,8 @@ def _all(near: Neighbours) -> dict[str, tuple[str, Settings]]:
                 **issuing,
                 **hot_state,
                 **webhooks,
+                **as_service("factory"),
+                "SCAN_ADDRESS": near.address("scan-1"),
                 "STATEMENT_KEYS": str(keys.statement_keys),
             },
         ),

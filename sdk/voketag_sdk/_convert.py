@@ -8,7 +8,7 @@ from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from voketag.factory.v1 import dead_letters_pb2, factory_pb2, settings_pb2, statements_pb2, webhooks_pb2
-from voketag.scan.v1 import scan_pb2
+from voketag.scan.v1 import history_pb2, scan_pb2
 from voketag_sdk import models
 
 EnumT = TypeVar("EnumT", bound=StrEnum)
@@ -135,6 +135,55 @@ def scan_result(message: scan_pb2.ScanResponse) -> models.ScanResult:
         advice=message.advice,
         sandbox=message.sandbox,
         signed_verdict=message.signed_verdict,
+    )
+
+
+def scan_record(message: history_pb2.ScanRecord) -> models.ScanRecord:
+    """Convert a recorded scan."""
+    return models.ScanRecord(
+        verification_id=message.verification_id,
+        unit_id=message.unit_id,
+        batch_id=message.batch_id,
+        product_id=message.product_id,
+        scanned_at=_moment(message.scanned_at),
+        verdict=_enum(models.Verdict, scan_pb2.Verdict.DESCRIPTOR, message.verdict),
+        risk_score=message.risk_score,
+        risk_factors=tuple(message.risk_factors),
+        country=message.country,
+        duplicate=message.duplicate,
+        degraded=message.degraded,
+    )
+
+
+def scan_summary(message: history_pb2.ScanSummary) -> models.ScanSummary:
+    """Convert a summary of scans."""
+    return models.ScanSummary(
+        scans=message.scans,
+        duplicates=message.duplicates,
+        verdicts={
+            _enum(models.Verdict, scan_pb2.Verdict.DESCRIPTOR, each.verdict): each.scans for each in message.verdicts
+        },
+        countries={each.country: each.scans for each in message.countries},
+        trend=tuple(
+            models.ScanTrend(
+                starts_at=_moment(each.starts_at),
+                scans=each.scans,
+                duplicates=each.duplicates,
+                suspicious=each.suspicious,
+            )
+            for each in message.trend
+        ),
+        top_units=tuple(
+            models.RiskyUnit(
+                unit_id=each.unit_id,
+                batch_id=each.batch_id,
+                risk_score=each.risk_score,
+                scans=each.scans,
+                last_scan_at=_moment(each.last_scan_at),
+            )
+            for each in message.top_units
+        ),
+        counted_until=_moment(message.counted_until) if message.HasField("counted_until") else None,
     )
 
 

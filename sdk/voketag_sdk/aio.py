@@ -11,6 +11,7 @@ from voketag_sdk._api_keys import AsyncApiKeys
 from voketag_sdk._batches import AsyncBatches
 from voketag_sdk._dead_letters import AsyncDeadLetters
 from voketag_sdk._products import AsyncProducts
+from voketag_sdk._scans import AsyncScans
 from voketag_sdk._settings import AsyncSettings
 from voketag_sdk._transport import Transport
 from voketag_sdk._units import AsyncUnits
@@ -58,6 +59,7 @@ class AsyncClient:
         self.settings = AsyncSettings(self._transport)
         self.batches = AsyncBatches(self._transport)
         self.units = AsyncUnits(self._transport)
+        self.scans = AsyncScans(self._transport)
         self.api_keys = AsyncApiKeys(self._transport)
         self.webhooks = AsyncWebhooks(self._transport)
         self.dead_letters = AsyncDeadLetters(self._transport)

@@ -8,6 +8,7 @@ from voketag_sdk._api_keys import AsyncApiKeys
 from voketag_sdk._batches import WAIT_SECONDS, AsyncBatches, completed
 from voketag_sdk._dead_letters import AsyncDeadLetters
 from voketag_sdk._products import AsyncProducts
+from voketag_sdk._scans import AsyncScans
 from voketag_sdk._settings import AsyncSettings
 from voketag_sdk._sync import LoopThread, SyncGroup, blocking, iterating
 from voketag_sdk._units import AsyncUnits
@@ -76,6 +77,14 @@ class Units(SyncGroup[AsyncUnits]):
     set_state = blocking(AsyncUnits.set_state)
 
 
+class Scans(SyncGroup[AsyncScans]):
+    """Consumers' scans of the tenant's units."""
+
+    list = iterating(AsyncScans.list)
+    export = blocking(AsyncScans.export)
+    analytics = blocking(AsyncScans.analytics)
+
+
 class ApiKeys(SyncGroup[AsyncApiKeys]):
     """API keys of the tenant."""
 
@@ -136,6 +145,7 @@ class Client(SyncGroup[AsyncClient]):
         self.settings = Settings(self._loop, client.settings)
         self.batches = Batches(self._loop, client.batches)
         self.units = Units(self._loop, client.units)
+        self.scans = Scans(self._loop, client.scans)
         self.api_keys = ApiKeys(self._loop, client.api_keys)
         self.webhooks = Webhooks(self._loop, client.webhooks)
         self.dead_letters = DeadLetters(self._loop, client.dead_letters)

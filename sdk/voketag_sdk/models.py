@@ -271,6 +271,57 @@ class ScanResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScanRecord:
+    """A recorded scan. It has nothing that names a person or a device."""
+
+    verification_id: str
+    unit_id: int
+    batch_id: str
+    product_id: str
+    scanned_at: datetime
+    verdict: Verdict
+    risk_score: int
+    risk_factors: tuple[str, ...]
+    country: str
+    duplicate: bool
+    degraded: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanTrend:
+    """Scans of one hour or day."""
+
+    starts_at: datetime
+    scans: int
+    duplicates: int
+    suspicious: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskyUnit:
+    """A unit that stands out: how often its scans were a warning or high risk."""
+
+    unit_id: int
+    batch_id: str
+    risk_score: int
+    scans: int
+    last_scan_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanSummary:
+    """Scans counted several ways; `countries` is in the order of their numbers, the unknown country is ""."""
+
+    scans: int
+    duplicates: int
+    verdicts: Mapping[Verdict, int]
+    countries: Mapping[str, int]
+    trend: tuple[ScanTrend, ...]
+    top_units: tuple[RiskyUnit, ...]
+    counted_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TenantSettings:
     """A version of the tenant's settings; Scan obeys a change within a second."""
 

@@ -30,12 +30,12 @@ TENANT_SCOPES = frozenset(
     f"{resource}:{action}"
     for resource in ("products", "batches", "units", "api-keys", "settings", "webhooks", "dead-letters")
     for action in ("read", "write")
-)
+) | {"scans:read"}
 """Every scope that an API key can have."""
 
-_READ = frozenset({"products:read", "batches:read", "units:read"})
+_READ = frozenset({"products:read", "batches:read", "units:read", "scans:read"})
 ROLE_SCOPES: dict[Role, frozenset[str]] = {
-    Role.VIEWER: frozenset({"products:read", "batches:read"}),
+    Role.VIEWER: frozenset({"products:read", "batches:read", "scans:read"}),
     Role.FACTORY_MANAGER: _READ | {"products:write", "batches:write", "units:write"},
     Role.COMPLIANCE: _READ | {"api-keys:read", "settings:read", "webhooks:read", "dead-letters:read"},
     Role.ADMIN: TENANT_SCOPES,

@@ -9,9 +9,10 @@ from services.common.clock import SystemClock
 from services.common.database import Database
 from services.common.queue import Queue
 from services.common.rpc import interceptors
+from services.common.rpc.channels import Peer, channel
 from services.common.rpc.server import Server
 from services.common.statements import StatementKeys
-from services.common.tokens import TokenVerifier
+from services.common.tokens import ServiceTokens, TokenSigner, TokenVerifier
 from services.factory.authentication import Authenticator
 from services.factory.hot_state import HotState
 from services.factory.idempotency import Writes
@@ -31,6 +32,7 @@ from services.factory.operations.unit_events import UnitEvents
 from services.factory.operations.units import Units
 from services.factory.operations.watching import BatchWatch
 from services.factory.operations.webhooks import Webhooks
+from services.factory.scan_client import ScanHistory
 from services.factory.servicer import FactoryServicer
 from services.factory.settings import Settings
 from services.factory.webhook_secrets import WebhookSecrets
@@ -53,6 +55,8 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
         queue = await stack.enter_async_context(aclosing(Queue(url=settings.queue_url, name=QUEUE_NAME)))
         hot_state = await stack.enter_async_context(aclosing(HotState(url=settings.hot_state_url)))
         await ensure_signing_keys(database=database, clock=clock, keys=keys, active=settings.signing_key_id)
+        scan_channel = await stack.enter_async_context(channel(settings.scan_address))
+        signer = TokenSigner(key_file=settings.service_key, clock=clock)
         key_check = KeyCheck(database=database, clock=clock)
         await stack.enter_async_context(key_check.noting_use(every_seconds=settings.api_key_use_seconds))
         targets = await stack.enter_async_context(
@@ -84,6 +88,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
                     BATCH_ANCHORING: batches.replay,
                 },
             ),
+            scans=ScanHistory(channel=scan_channel, peer=Peer(name="scan", tokens=ServiceTokens(signer))),
             statements=Statements(database=database, clock=clock, keys=StatementKeys(settings.statement_keys)),
         )
         server = Server(

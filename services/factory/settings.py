@@ -35,11 +35,13 @@ class WebhookSettings(ProcessSettings):
         return self
 
 
-class Settings(ServerSettings, UnitKeySettings, WebhookSettings):
+class Settings(ServerSettings, UnitKeySettings, WebhookSettings, ServiceIdentity):
     """What the server needs."""
 
     hot_state_url: str = "redis://127.0.0.1:63790/1"
     """Redis or Valkey that Scan listens to for changes of units. Losing it costs Scan at most a second."""
+    scan_address: str
+    """Scan's gRPC address, `host:port`, for lists and summaries of scans."""
     statement_keys: DirectoryPath
     """Folder of `<kid>.pem` Ed25519 keys: the private one that sorts last signs statements, all are published."""
     api_key_use_seconds: float = Field(default=60, gt=0)

@@ -26,22 +26,26 @@ from services.scan.operations.ledger import Ledger
 from services.scan.operations.pages import Pages
 from services.scan.operations.readiness import Readiness
 from services.scan.operations.receipts import Receipts
+from services.scan.operations.records import Records
 from services.scan.operations.reports import Reports
 from services.scan.operations.scans import Scans
 from services.scan.partners import Partners
 from services.scan.peers import ProofServices
 from services.scan.places import Places
 from services.scan.probing import probing
+from services.scan.records_servicer import ScanHistoryServicer
 from services.scan.servicer import ScanServicer
 from services.scan.settings import Settings
 from services.scan.statements import VerdictKeys
 from services.scan.storage import registry
 from services.scan.storage.connection import HeldConnection
 from services.scan.watched_files import watching
-from voketag.scan.v1 import scan_pb2
+from voketag.scan.v1 import history_pb2, scan_pb2
 
 _REST_SECONDS = 0.5
+_LIST_SECONDS = 20
 
+HISTORY = history_pb2.DESCRIPTOR.services_by_name["ScanHistoryService"]
 DESCRIPTOR = scan_pb2.DESCRIPTOR.services_by_name["ScanService"]
 
 
@@ -75,6 +79,11 @@ async def open_app(settings: Settings, *, clock: Clock | None = None) -> AsyncIt
             for name in ("reads", "writes")
         ]
         await stack.enter_async_context(probing(reads, breaker))
+        # Lists take their time, and must not be taken for a database that is slow to record scans.
+        listing = await stack.enter_async_context(
+            HeldConnection(dsn=settings.database_url, name="lists", timeout_seconds=_LIST_SECONDS)
+        )
+        records = Records(connection=listing, clock=clock)
         hot_state = await stack.enter_async_context(
             aclosing(
                 HotState(
@@ -147,7 +156,7 @@ async def open_app(settings: Settings, *, clock: Clock | None = None) -> AsyncIt
             await ensure_partitions(connection=writes, clock=clock)
         server = Server(
             settings=settings,
-            services={DESCRIPTOR: servicer},
+            services={DESCRIPTOR: servicer, HISTORY: ScanHistoryServicer(records=records)},
             interceptors=interceptors.standard(settings, authenticate=authenticate),
         )
         async with server:

@@ -34,3 +34,4 @@ LEDGER_ROUND_SECONDS = Histogram(
     "Time of one round of the sequencer, in seconds.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
 )
+ROLLUPS_BEHIND = Gauge("voketag_scan_rollups_behind", "Entries of the ledger that are not in the sums of scans yet.")

@@ -61,6 +61,7 @@ scan_events = Table(
     Column("xact_id", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
     Index("scan_events_unit", "unit_id", "scanned_at"),
     Index("scan_events_xact", "xact_id"),
+    Index("scan_events_listing", "tenant_id", "scanned_at", "verification_id"),
     postgresql_partition_by="RANGE (scanned_at)",
 )
 
@@ -155,6 +156,40 @@ ledger_checkpoints = Table(
     Column("signed_at", _Time, nullable=False),
     # Under which id Anchor has the root; empty for the many that are not anchored.
     Column("anchor_id", Uuid),
+)
+
+
+def _rollup(name: str) -> Table:
+    """Sums of scans by their hour or day (UTC), and by what a tenant may ask for."""
+    return Table(
+        name,
+        metadata,
+        Column("tenant_id", Uuid, primary_key=True),
+        Column("starts_at", _Time, primary_key=True),
+        Column("product_id", Uuid, primary_key=True),
+        Column("batch_id", Uuid, primary_key=True),
+        Column("country", Text, primary_key=True),
+        Column("verdict", SmallInteger, primary_key=True, autoincrement=False),
+        Column("scans", BigInteger, nullable=False),
+        Column("duplicates", BigInteger, nullable=False),
+    )
+
+
+scan_rollups_hourly = _rollup("scan_rollups_hourly")
+scan_rollups_daily = _rollup("scan_rollups_daily")
+
+# Units with scans that were a warning or high risk, by day: those are few, and the ones that anybody asks for.
+risky_units_daily = Table(
+    "risky_units_daily",
+    metadata,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("starts_at", _Time, primary_key=True),
+    Column("unit_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("batch_id", Uuid, nullable=False),
+    Column("product_id", Uuid, nullable=False),
+    Column("risk_score", SmallInteger, nullable=False),
+    Column("scans", BigInteger, nullable=False),
+    Column("last_scan_at", _Time, nullable=False),
 )
 
 # How far those are who must see every entry once: each moves its cursor in the transaction of its effect.

@@ -17,6 +17,7 @@ from services.scan.jobs import ensure_partitions, forget_checkpoints, forget_rep
 from services.scan.ledger_key import LedgerKey
 from services.scan.operations.anchoring import CheckpointAnchoring
 from services.scan.operations.notices import Notices
+from services.scan.operations.rollups import Rollups
 from services.scan.operations.sequencing import Sequencer
 from services.scan.peers import CheckpointTaker, NoticeTaker
 from services.scan.settings import WorkerSettings
@@ -68,6 +69,7 @@ async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
 def _upkeep(
     settings: WorkerSettings, connection: HeldConnection, clock: Clock, notices: Notices, anchoring: CheckpointAnchoring
 ) -> list[Periodic]:
+    rollups = Rollups(connection=connection, clock=clock)
     reports = timedelta(days=settings.report_retention_days)
     checkpoints = timedelta(hours=settings.checkpoint_retention_hours)
     return [
@@ -83,6 +85,8 @@ def _upkeep(
             seconds=60,
         ),
         _job("forget_notices", notices.forget, seconds=60),
+        _job("add_to_rollups", rollups.add_new, seconds=2),
+        _job("forget_rollup_hours", rollups.forget_hours, seconds=60),
         _job("anchor_checkpoint", anchoring.submit, seconds=5),
         _job("note_high_risk", notices.note_high_risk, seconds=2),
         _job("deliver_notices", notices.deliver, seconds=2),

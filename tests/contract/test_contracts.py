@@ -22,18 +22,20 @@ from services.common.caller import ROLE_SCOPES, CallerKind
 from services.common.errors import VokeTagError
 from services.common.rpc.methods import Method, methods_of
 from services.factory.servicer import FactoryServicer
+from services.scan.records_servicer import ScanHistoryServicer
 from services.scan.servicer import ScanServicer
 from voketag.admin.v1 import admin_pb2
 from voketag.anchor.v1 import anchor_pb2
 from voketag.common.v1 import errors_pb2
 from voketag.factory.v1 import factory_pb2
-from voketag.scan.v1 import scan_pb2
+from voketag.scan.v1 import history_pb2, scan_pb2
 
 SERVICERS = {
     admin_pb2.DESCRIPTOR.services_by_name["AdminService"]: AdminServicer,
     anchor_pb2.DESCRIPTOR.services_by_name["AnchorService"]: AnchorServicer,
     factory_pb2.DESCRIPTOR.services_by_name["FactoryService"]: FactoryServicer,
     scan_pb2.DESCRIPTOR.services_by_name["ScanService"]: ScanServicer,
+    history_pb2.DESCRIPTOR.services_by_name["ScanHistoryService"]: ScanHistoryServicer,
 }
 METHODS = [(method, servicer) for service, servicer in SERVICERS.items() for method in methods_of(service)]
 # Said by the edge, which answers for paths, methods and sizes that no service ever sees.

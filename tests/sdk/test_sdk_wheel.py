@@ -79,11 +79,12 @@ print(*voketag_sdk.__all__, sep="\\n")
     assert _run(installed, program, tmp_path) == [
         "ApiKey", "AsyncClient", "AsyncItems", "Batch", "BatchAnchor", "BatchState", "BatchStatement",
         "ChainEvidence", "Client", "DeadLetter", "ExportedUnit", "Items", "NewApiKey", "NewWebhookEndpoint",
-        "Product", "Receipt", "ReplayedDeadLetters", "RetryPolicy", "RiskFactor", "ScanHistory", "ScanResult",
-        "ScannedBatch", "ScannedProduct", "ScannedUnit", "TagType", "TenantSettings", "Unit", "UnitState",
-        "UnitStateReason", "Verdict", "VerifiedReceipt", "VerifiedStatement", "VokeTagError", "WebhookAttempt",
-        "WebhookDelivery", "WebhookDeliveryState", "WebhookEndpoint", "WebhookEvent", "__version__", "errors",
-        "parse_receipt", "verify_receipt", "verify_statement", "webhooks",
+        "Product", "Receipt", "ReplayedDeadLetters", "RetryPolicy", "RiskFactor", "RiskyUnit", "ScanHistory",
+        "ScanRecord", "ScanResult", "ScanSummary", "ScanTrend", "ScannedBatch", "ScannedProduct", "ScannedUnit",
+        "TagType", "TenantSettings", "Unit", "UnitState", "UnitStateReason", "Verdict", "VerifiedReceipt",
+        "VerifiedStatement", "VokeTagError", "WebhookAttempt", "WebhookDelivery", "WebhookDeliveryState",
+        "WebhookEndpoint", "WebhookEvent", "__version__", "errors", "parse_receipt", "verify_receipt",
+        "verify_statement", "webhooks",
     ]  # fmt: skip
 
 

@@ -36,6 +36,19 @@ class Peer:
         self._name = name
         self._tokens = tokens
 
+    async def stream(
+        self, stub: Callable[..., grpc.aio.UnaryStreamCall[Any, ResponseT]], request: Message
+    ) -> AsyncIterator[ResponseT]:
+        """Call one method that answers with a stream; raises as `call` does. The call ends with the iteration."""
+        answers = stub(request, metadata=self._metadata())
+        try:
+            async for answer in answers:
+                yield answer
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+        finally:
+            answers.cancel()
+
     async def call(
         self,
         stub: Callable[..., grpc.aio.UnaryUnaryCall[Any, ResponseT]],
@@ -44,11 +57,14 @@ class Peer:
         timeout_seconds: float = 10,
     ) -> ResponseT:
         """Call one method; raises the error that the service answered with, or Unavailable."""
+        try:
+            return await stub(request, timeout=timeout_seconds, metadata=self._metadata())
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
         metadata = {"authorization": f"Bearer {self._tokens.token(self._name)}"}
         if (call := current_call.get()) is not None:
             metadata["x-request-id"] = call.request_id
         propagate.inject(metadata)
-        try:
-            return await stub(request, timeout=timeout_seconds, metadata=tuple(metadata.items()))
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
+        return tuple(metadata.items())

@@ -14,12 +14,14 @@ from services.factory.operations.unit_events import UnitEvents
 from services.factory.operations.units import Units
 from services.factory.operations.watching import BatchWatch
 from services.factory.operations.webhooks import Webhooks
+from services.factory.scan_client import ScanHistory
 from services.factory.servicer.api_keys import ApiKeyMethods
 from services.factory.servicer.batches import BatchMethods
 from services.factory.servicer.dead_letters import DeadLetterMethods
 from services.factory.servicer.imports import ImportMethods
 from services.factory.servicer.products import ProductMethods
 from services.factory.servicer.proofs import ProofMethods
+from services.factory.servicer.scans import ScanMethods
 from services.factory.servicer.settings import SettingsMethods
 from services.factory.servicer.statements import StatementMethods
 from services.factory.servicer.unit_events import UnitEventMethods
@@ -39,6 +41,7 @@ class FactoryServicer(
     WebhookMethods,
     DeadLetterMethods,
     StatementMethods,
+    ScanMethods,
 ):
     """All of the contract's methods. Each topic's class names the use cases that it needs."""
 
@@ -59,6 +62,7 @@ class FactoryServicer(
         deliveries: Deliveries,
         dead_letters: DeadLetters,
         statements: Statements,
+        scans: ScanHistory,
     ) -> None:
         self._writes = writes
         self._products = products
@@ -74,3 +78,4 @@ class FactoryServicer(
         self._deliveries = deliveries
         self._dead_letters = dead_letters
         self._statements = statements
+        self._scans = scans

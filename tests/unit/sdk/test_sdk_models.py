@@ -8,7 +8,7 @@ import pytest
 from google.protobuf.descriptor import Descriptor, EnumDescriptor
 
 from voketag.factory.v1 import dead_letters_pb2, factory_pb2, settings_pb2, statements_pb2, webhooks_pb2
-from voketag.scan.v1 import scan_pb2
+from voketag.scan.v1 import history_pb2, scan_pb2
 from voketag_sdk import _convert, models
 
 
@@ -54,6 +54,10 @@ def test_enums_have_the_values_of_the_contracts(kind: type[StrEnum], descriptor:
         (models.ScannedBatch, scan_pb2.Batch.DESCRIPTOR, {}),
         (models.ScannedUnit, scan_pb2.Unit.DESCRIPTOR, {}),
         (models.ScanHistory, scan_pb2.History.DESCRIPTOR, {}),
+        (models.ScanRecord, history_pb2.ScanRecord.DESCRIPTOR, {}),
+        (models.ScanTrend, history_pb2.ScanTrend.DESCRIPTOR, {}),
+        (models.RiskyUnit, history_pb2.RiskyUnit.DESCRIPTOR, {}),
+        (models.ScanSummary, history_pb2.ScanSummary.DESCRIPTOR, {}),
     ],
 )
 def test_no_field_of_a_contract_is_forgotten(kind: type, descriptor: Descriptor, renamed: dict[str, str]) -> None:

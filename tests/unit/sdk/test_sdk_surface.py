@@ -12,6 +12,7 @@ from voketag_sdk._api_keys import AsyncApiKeys
 from voketag_sdk._batches import AsyncBatches
 from voketag_sdk._dead_letters import AsyncDeadLetters
 from voketag_sdk._products import AsyncProducts
+from voketag_sdk._scans import AsyncScans
 from voketag_sdk._settings import AsyncSettings
 from voketag_sdk._transport import _target
 from voketag_sdk._units import AsyncUnits
@@ -24,6 +25,7 @@ PAIRS = [
     (client.Batches, AsyncBatches),
     (client.Units, AsyncUnits),
     (client.ApiKeys, AsyncApiKeys),
+    (client.Scans, AsyncScans),
     (client.Webhooks, AsyncWebhooks),
     (client.DeadLetters, AsyncDeadLetters),
 ]

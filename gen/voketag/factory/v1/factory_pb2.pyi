@@ -1176,7 +1176,7 @@ class CreateApiKeyRequest(_message.Message):
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What it may do: `products:read`, `products:write`, `batches:read`, `batches:write`, `units:read`, `units:write`,
         `api-keys:read`, `api-keys:write`, `settings:read`, `settings:write`, `webhooks:read`, `webhooks:write`,
-        `dead-letters:read`, `dead-letters:write`. A caller grants no scope that it does not have.
+        `dead-letters:read`, `dead-letters:write`. `scans:read`. A caller grants no scope that it does not have.
         """
 
     @_builtins.property

@@ -8,10 +8,12 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from voketag.factory.v1 import dead_letters_pb2 as voketag_dot_factory_dot_v1_dot_dead__letters__pb2
 from voketag.factory.v1 import factory_pb2 as voketag_dot_factory_dot_v1_dot_factory__pb2
 from voketag.factory.v1 import imports_pb2 as voketag_dot_factory_dot_v1_dot_imports__pb2
+from voketag.factory.v1 import scans_pb2 as voketag_dot_factory_dot_v1_dot_scans__pb2
 from voketag.factory.v1 import settings_pb2 as voketag_dot_factory_dot_v1_dot_settings__pb2
 from voketag.factory.v1 import statements_pb2 as voketag_dot_factory_dot_v1_dot_statements__pb2
 from voketag.factory.v1 import unit_events_pb2 as voketag_dot_factory_dot_v1_dot_unit__events__pb2
 from voketag.factory.v1 import webhooks_pb2 as voketag_dot_factory_dot_v1_dot_webhooks__pb2
+from voketag.scan.v1 import history_pb2 as voketag_dot_scan_dot_v1_dot_history__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -254,6 +256,21 @@ class FactoryServiceStub:
                 '/voketag.factory.v1.FactoryService/DiscardDeadLetter',
                 request_serializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DiscardDeadLetterRequest.SerializeToString,
                 response_deserializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DeadLetter.FromString,
+                _registered_method=True)
+        self.ListScans = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/ListScans',
+                request_serializer=voketag_dot_factory_dot_v1_dot_scans__pb2.ListScansRequest.SerializeToString,
+                response_deserializer=voketag_dot_factory_dot_v1_dot_scans__pb2.ListScansResponse.FromString,
+                _registered_method=True)
+        self.ExportScans = channel.unary_stream(
+                '/voketag.factory.v1.FactoryService/ExportScans',
+                request_serializer=voketag_dot_factory_dot_v1_dot_scans__pb2.ExportScansRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.GetAnalytics = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/GetAnalytics',
+                request_serializer=voketag_dot_factory_dot_v1_dot_scans__pb2.GetAnalyticsRequest.SerializeToString,
+                response_deserializer=voketag_dot_scan_dot_v1_dot_history__pb2.ScanSummary.FromString,
                 _registered_method=True)
         self.NoteUnitEvents = channel.unary_unary(
                 '/voketag.factory.v1.FactoryService/NoteUnitEvents',
@@ -584,6 +601,28 @@ class FactoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListScans(self, request, context):
+        """Lists consumers' scans of the tenant's units, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportScans(self, request, context):
+        """Streams scans as CSV (RFC 4180, UTF-8, CRLF, header `verification_id,scanned_at,unit_id,batch_id,product_id,verdict,risk_score,
+        risk_factors,country,duplicate,degraded` in one line), newest first: those that were recorded before the call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAnalytics(self, request, context):
+        """Summarizes scans, from sums that are kept per hour and day; a scan is in them a few seconds after its answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def NoteUnitEvents(self, request, context):
         """Takes events about units from Scan: at least once, idempotent by event id.
         """
@@ -818,6 +857,21 @@ def add_FactoryServiceServicer_to_server(servicer, server):
                     servicer.DiscardDeadLetter,
                     request_deserializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DiscardDeadLetterRequest.FromString,
                     response_serializer=voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DeadLetter.SerializeToString,
+            ),
+            'ListScans': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListScans,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_scans__pb2.ListScansRequest.FromString,
+                    response_serializer=voketag_dot_factory_dot_v1_dot_scans__pb2.ListScansResponse.SerializeToString,
+            ),
+            'ExportScans': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportScans,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_scans__pb2.ExportScansRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'GetAnalytics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAnalytics,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_scans__pb2.GetAnalyticsRequest.FromString,
+                    response_serializer=voketag_dot_scan_dot_v1_dot_history__pb2.ScanSummary.SerializeToString,
             ),
             'NoteUnitEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.NoteUnitEvents,
@@ -1972,6 +2026,87 @@ class FactoryService:
             '/voketag.factory.v1.FactoryService/DiscardDeadLetter',
             voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DiscardDeadLetterRequest.SerializeToString,
             voketag_dot_factory_dot_v1_dot_dead__letters__pb2.DeadLetter.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListScans(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/ListScans',
+            voketag_dot_factory_dot_v1_dot_scans__pb2.ListScansRequest.SerializeToString,
+            voketag_dot_factory_dot_v1_dot_scans__pb2.ListScansResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportScans(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/ExportScans',
+            voketag_dot_factory_dot_v1_dot_scans__pb2.ExportScansRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAnalytics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/GetAnalytics',
+            voketag_dot_factory_dot_v1_dot_scans__pb2.GetAnalyticsRequest.SerializeToString,
+            voketag_dot_scan_dot_v1_dot_history__pb2.ScanSummary.FromString,
             options,
             channel_credentials,
             insecure,

@@ -10,10 +10,12 @@ from grpc import aio as _aio
 from voketag.factory.v1 import dead_letters_pb2 as _dead_letters_pb2
 from voketag.factory.v1 import factory_pb2 as _factory_pb2
 from voketag.factory.v1 import imports_pb2 as _imports_pb2
+from voketag.factory.v1 import scans_pb2 as _scans_pb2
 from voketag.factory.v1 import settings_pb2 as _settings_pb2
 from voketag.factory.v1 import statements_pb2 as _statements_pb2
 from voketag.factory.v1 import unit_events_pb2 as _unit_events_pb2
 from voketag.factory.v1 import webhooks_pb2 as _webhooks_pb2
+from voketag.scan.v1 import history_pb2 as _history_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -149,6 +151,14 @@ class FactoryServiceStub:
     """Does the work of up to 1,000 waiting dead letters of a kind again, oldest first; the answer says how many are left."""
     DiscardDeadLetter: _grpc.UnaryUnaryMultiCallable[_dead_letters_pb2.DiscardDeadLetterRequest, _dead_letters_pb2.DeadLetter]
     """Gives a dead letter up for good."""
+    ListScans: _grpc.UnaryUnaryMultiCallable[_scans_pb2.ListScansRequest, _scans_pb2.ListScansResponse]
+    """Lists consumers' scans of the tenant's units, newest first."""
+    ExportScans: _grpc.UnaryStreamMultiCallable[_scans_pb2.ExportScansRequest, _httpbody_pb2.HttpBody]
+    """Streams scans as CSV (RFC 4180, UTF-8, CRLF, header `verification_id,scanned_at,unit_id,batch_id,product_id,verdict,risk_score,
+    risk_factors,country,duplicate,degraded` in one line), newest first: those that were recorded before the call.
+    """
+    GetAnalytics: _grpc.UnaryUnaryMultiCallable[_scans_pb2.GetAnalyticsRequest, _history_pb2.ScanSummary]
+    """Summarizes scans, from sums that are kept per hour and day; a scan is in them a few seconds after its answer."""
     NoteUnitEvents: _grpc.UnaryUnaryMultiCallable[_unit_events_pb2.NoteUnitEventsRequest, _empty_pb2.Empty]
     """Takes events about units from Scan: at least once, idempotent by event id."""
     ReportAnchorOutcome: _grpc.UnaryUnaryMultiCallable[_factory_pb2.ReportAnchorOutcomeRequest, _empty_pb2.Empty]
@@ -271,6 +281,14 @@ class FactoryServiceAsyncStub(FactoryServiceStub):
     """Does the work of up to 1,000 waiting dead letters of a kind again, oldest first; the answer says how many are left."""
     DiscardDeadLetter: _aio.UnaryUnaryMultiCallable[_dead_letters_pb2.DiscardDeadLetterRequest, _dead_letters_pb2.DeadLetter]  # type: ignore[assignment]
     """Gives a dead letter up for good."""
+    ListScans: _aio.UnaryUnaryMultiCallable[_scans_pb2.ListScansRequest, _scans_pb2.ListScansResponse]  # type: ignore[assignment]
+    """Lists consumers' scans of the tenant's units, newest first."""
+    ExportScans: _aio.UnaryStreamMultiCallable[_scans_pb2.ExportScansRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Streams scans as CSV (RFC 4180, UTF-8, CRLF, header `verification_id,scanned_at,unit_id,batch_id,product_id,verdict,risk_score,
+    risk_factors,country,duplicate,degraded` in one line), newest first: those that were recorded before the call.
+    """
+    GetAnalytics: _aio.UnaryUnaryMultiCallable[_scans_pb2.GetAnalyticsRequest, _history_pb2.ScanSummary]  # type: ignore[assignment]
+    """Summarizes scans, from sums that are kept per hour and day; a scan is in them a few seconds after its answer."""
     NoteUnitEvents: _aio.UnaryUnaryMultiCallable[_unit_events_pb2.NoteUnitEventsRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Takes events about units from Scan: at least once, idempotent by event id."""
     ReportAnchorOutcome: _aio.UnaryUnaryMultiCallable[_factory_pb2.ReportAnchorOutcomeRequest, _empty_pb2.Empty]  # type: ignore[assignment]
@@ -642,6 +660,32 @@ class FactoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_dead_letters_pb2.DeadLetter, _abc.Awaitable[_dead_letters_pb2.DeadLetter]]:
         """Gives a dead letter up for good."""
+
+    @_abc_1.abstractmethod
+    def ListScans(
+        self,
+        request: _scans_pb2.ListScansRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scans_pb2.ListScansResponse, _abc.Awaitable[_scans_pb2.ListScansResponse]]:
+        """Lists consumers' scans of the tenant's units, newest first."""
+
+    @_abc_1.abstractmethod
+    def ExportScans(
+        self,
+        request: _scans_pb2.ExportScansRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
+        """Streams scans as CSV (RFC 4180, UTF-8, CRLF, header `verification_id,scanned_at,unit_id,batch_id,product_id,verdict,risk_score,
+        risk_factors,country,duplicate,degraded` in one line), newest first: those that were recorded before the call.
+        """
+
+    @_abc_1.abstractmethod
+    def GetAnalytics(
+        self,
+        request: _scans_pb2.GetAnalyticsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_history_pb2.ScanSummary, _abc.Awaitable[_history_pb2.ScanSummary]]:
+        """Summarizes scans, from sums that are kept per hour and day; a scan is in them a few seconds after its answer."""
 
     @_abc_1.abstractmethod
     def NoteUnitEvents(

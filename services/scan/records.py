@@ -1,0 +1,152 @@
+"""Recorded scans as their tenants ask about them: which, how many a page, and summed up. Pure; stdlib only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import NamedTuple
+from uuid import UUID
+
+from services.common.errors import InvalidArgument
+from services.scan.model import Verdict
+
+HOURS_KEPT = timedelta(days=31)
+"""How far back summaries by the hour go; days are kept for good."""
+_DEFAULT_PERIOD = timedelta(days=30)
+_MOST_POINTS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class ScanFilter:
+    """Which scans of a tenant; None means all. `until` is exclusive."""
+
+    tenant_id: UUID
+    batch_id: UUID | None = None
+    product_id: UUID | None = None
+    country: str | None = None
+    verdict: Verdict | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    duplicates_only: bool = False
+
+
+class Position(NamedTuple):
+    """A scan's place in a list: lists go from the newest to the oldest."""
+
+    scanned_at: datetime
+    verification_id: UUID
+
+
+class ScanRecord(NamedTuple):
+    """A recorded scan without what names a device, in the order of the query's columns."""
+
+    verification_id: UUID
+    scanned_at: datetime
+    unit_id: int
+    batch_id: UUID
+    product_id: UUID
+    verdict: int
+    risk_score: int
+    risk_factors: Sequence[str]
+    country: str
+    duplicate: bool
+    degraded: bool
+
+    @property
+    def position(self) -> Position:
+        """Where the list goes on behind this scan."""
+        return Position(self.scanned_at, self.verification_id)
+
+
+class Interval(Enum):
+    """The length of a point in time of a summary; the values are what PostgreSQL's date_trunc takes."""
+
+    HOUR = "hour"
+    DAY = "day"
+
+    @property
+    def length(self) -> timedelta:
+        """The length."""
+        return timedelta(hours=1) if self is Interval.HOUR else timedelta(days=1)
+
+    def beginning(self, moment: datetime) -> datetime:
+        """Return the beginning (UTC) of the hour or day of a moment in UTC."""
+        hour = moment.replace(minute=0, second=0, microsecond=0)
+        return hour if self is Interval.HOUR else hour.replace(hour=0)
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryRequest:
+    """What to sum up: whole hours or days, from the one at `since` up to the one before `until`."""
+
+    tenant_id: UUID
+    batch_id: UUID | None
+    product_id: UUID | None
+    since: datetime
+    until: datetime
+    interval: Interval
+    top_units: int
+
+    @classmethod
+    def of(
+        cls,
+        tenant_id: UUID,
+        *,
+        batch_id: UUID | None,
+        product_id: UUID | None,
+        since: datetime | None,
+        until: datetime | None,
+        interval: Interval,
+        top_units: int,
+        now: datetime,
+    ) -> "SummaryRequest":
+        """Make a request; InvalidArgument for a time that ends before it begins, or is too long for its interval."""
+        last = interval.beginning(until or now)
+        first = interval.beginning(since or last - _DEFAULT_PERIOD)
+        if first > last:
+            raise InvalidArgument.of("from_time", "give a time before to_time")
+        if interval is Interval.HOUR and first < interval.beginning(now) - HOURS_KEPT:
+            raise InvalidArgument.of("from_time", f"hours go back {HOURS_KEPT.days} days; ask for days")
+        if (last - first) / interval.length > _MOST_POINTS:
+            raise InvalidArgument.of("from_time", f"that is more than {_MOST_POINTS} points; ask for less time")
+        return cls(
+            tenant_id=tenant_id,
+            batch_id=batch_id,
+            product_id=product_id,
+            since=first,
+            until=last + interval.length,
+            interval=interval,
+            top_units=top_units,
+        )
+
+
+class Point(NamedTuple):
+    """Scans of one hour or day."""
+
+    starts_at: datetime
+    scans: int
+    duplicates: int
+    suspicious: int
+
+
+class RiskyUnit(NamedTuple):
+    """A unit with scans that were a warning or high risk: its highest score, how many there were, and the last."""
+
+    unit_id: int
+    batch_id: UUID
+    risk_score: int
+    scans: int
+    last_scan_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Scans counted several ways. `counted_until` is the newest scan that is in the sums, None for none."""
+
+    scans: int
+    duplicates: int
+    verdicts: dict[int, int]
+    countries: dict[str, int]
+    trend: Sequence[Point]
+    top_units: Sequence[RiskyUnit]
+    counted_until: datetime | None

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("qr_size", "issue_batch", "receipts", "verify", "scan_edge", "ledger")
+BENCHMARKS = ("qr_size", "issue_batch", "receipts", "verify", "scan_edge", "scan_baselines", "ledger")
 
 
 def main() -> None:

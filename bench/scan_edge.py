@@ -32,9 +32,9 @@ def main() -> None:
     asked = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="voketag-bench-") as name, open_room(Path(name), units=asked.units) as room:
         codes = random.Random(7).sample(room.codes, len(room.codes))
-        scans = _paths(Path(name) / "scans", [f"/v1/scan/{code}" for code in codes])
-        echoes = _paths(Path(name) / "echoes", ["/v1/health"])
-        run = partial(_measure, room, connections=asked.connections, seconds=asked.seconds)
+        scans = write_paths(Path(name) / "scans", [f"/v1/scan/{code}" for code in codes])
+        echoes = write_paths(Path(name) / "echoes", ["/v1/health"])
+        run = partial(measure, room, connections=asked.connections, seconds=asked.seconds)
         rounds = [
             {"echo": run(room.echo, echoes)} | {each: run(getattr(room, each), scans) for each in TRANSPORTS}
             for _ in range(asked.rounds)
@@ -102,12 +102,14 @@ def _print(name: str, summary: Figures, rounds: int) -> None:
         print(f"  microseconds of CPU {what}: {by_part}")
 
 
-def _measure(room: Room, edge: Edge, paths: Path, *, connections: int, seconds: float, rate: float = 0) -> Figures:
+def measure(room: Room, edge: Edge, paths: Path, *, connections: int, seconds: float, rate: float = 0) -> Figures:
+    """Send the requests of a file for so long, and return what `http_load` printed and the CPU of each part."""
     used = partial(room.cpu_seconds, edge)
     return load.run(edge.port, paths, cpu_seconds=used, connections=connections, seconds=seconds, rate=rate)
 
 
-def _paths(file: Path, paths: Sequence[str]) -> Path:
+def write_paths(file: Path, paths: Sequence[str]) -> Path:
+    """Write paths as `http_load` reads them."""
     file.write_text("\n".join(paths))
     return file
 

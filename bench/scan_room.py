@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -48,6 +49,8 @@ class Room:
     """The Scan process, over grpc.aio."""
     scan_http: Edge
     """The same process, over its second door."""
+    direct: Mapping[str, Edge]
+    """Further servers by name, without an Envoy."""
 
     def cpu_seconds(self, edge: Edge) -> dict[str, float]:
         """Return the CPU that each part has used so far; PostgreSQL with all of its processes."""
@@ -59,8 +62,8 @@ class Room:
 
 
 @contextmanager
-def open_room(folder: Path, *, units: int) -> Iterator[Room]:
-    """Start a room with its data in `folder`."""
+def open_room(folder: Path, *, units: int, direct: Mapping[str, str] = MappingProxyType({})) -> Iterator[Room]:
+    """Start a room with its data in `folder`; `direct` names modules that serve Scan over HTTP by themselves."""
     secrets = keys.ensure(folder / "secrets")
     with ExitStack() as stack:
         postgres = stack.enter_context(Postgres(folder))
@@ -95,7 +98,22 @@ def open_room(folder: Path, *, units: int) -> Iterator[Room]:
             echo=stack.enter_context(_edge(folder, "echo", echo_server, over_http=False)),
             scan_grpc=stack.enter_context(_edge(folder, "scan-grpc", scan_server, over_http=False)),
             scan_http=stack.enter_context(_edge(folder, "scan-http", scan_server, over_http=True)),
+            direct={name: stack.enter_context(_direct(folder, name, module, scan)) for name, module in direct.items()},
         )
+
+
+@contextmanager
+def _direct(folder: Path, name: str, module: str, settings: Mapping[str, str]) -> Iterator[Edge]:
+    port = free_port()
+    server = Process(
+        name=name,
+        command=python.command(module),
+        environment=python.environment({**settings, "LISTEN": f"127.0.0.1:{port}", "SCANS_PER_MINUTE": "100"}),
+        log_file=folder / "logs" / f"{name}.log",
+        ready=lambda: answers(port),
+    )
+    with server:
+        yield Edge(port=port, pids={"server": server.pid or 0})
 
 
 @dataclass(frozen=True)

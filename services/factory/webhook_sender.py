@@ -83,6 +83,7 @@ def _words(failure: Exception) -> str:
     known: tuple[tuple[type[BaseException], str], ...] = (
         (RefusedAddress, "refused address"),
         (asyncio.TimeoutError, "timed out"),
+        (aiohttp.InvalidURL, "the URL cannot be used"),
         (aiohttp.ClientSSLError, "certificate or TLS: the connection is not secure"),
         (ssl.SSLError, "certificate or TLS: the connection is not secure"),
         (aiohttp.ClientConnectorDNSError, "the name does not resolve"),

@@ -25,7 +25,7 @@ from services.factory.webhook_secrets import WebhookSecrets
 from services.factory.webhook_sender import WebhookSender
 from services.factory.webhook_targets import Targets
 from tests.conftest import DatabaseUrl
-from tests.storage.factory_webhooks.receiver import Receiver, receiving
+from tests.webhook_receiver import Receiver, receiving
 
 IN_HAND = timedelta(seconds=30)
 TIMEOUT_SECONDS = 1.0

@@ -12,7 +12,7 @@ import pytest
 from services.common.errors import WebhookDisabled
 from services.factory.model.webhooks import DeliveryState
 from tests.storage.factory_webhooks.conftest import IN_HAND, PostOffice
-from tests.storage.factory_webhooks.receiver import Receiver, answering, receiving
+from tests.webhook_receiver import Receiver, answering, receiving
 
 # By hand from the schedule of the documentation: 10 s, 1 min, 10 min, 1 h, 3 h, 7 h, 12 h 48 min 50 s; 24 hours.
 DELAYS = [10, 60, 600, 3600, 10800, 25200, 46130]

@@ -38,9 +38,11 @@ class Receiver:
     requests: list[Received] = field(default_factory=list)
     at_once: int = 0
     most_at_once: int = 0
+    handlers: set[asyncio.Task[None] | None] = field(default_factory=set)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take one connection with one request."""
+        self.handlers.add(asyncio.current_task())
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
@@ -49,10 +51,11 @@ class Receiver:
             body = await reader.readexactly(int(headers.get("content-length", 0)))
             self.requests.append(Received(head[0], headers, body))
             await self.answer(writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the caller went away, or the test is over
         finally:
             self.at_once -= 1
+            self.handlers.discard(asyncio.current_task())
             writer.close()
 
     @property
@@ -72,5 +75,6 @@ async def receiving(*, tls: ssl.SSLContext | None = None, port: int = 0) -> Asyn
         yield receiver
     finally:
         server.close()
-        if hasattr(server, "close_clients"):  # Python 3.13
-            server.close_clients()
+        for handler in list(receiver.handlers):
+            assert handler is not None
+            handler.cancel()

@@ -7,7 +7,8 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from services.anchor.model import DRY
 from services.anchor.opening import open_reader
 from services.anchor.operations.anchors import QUEUE_NAME, Anchors
-from services.anchor.operations.verification import Registry, Status, Verification
+from services.anchor.operations.status import Status
+from services.anchor.operations.verification import Registry, Verification
 from services.anchor.servicer import AnchorServicer
 from services.anchor.settings import Settings
 from services.common.caller import Caller
@@ -59,7 +60,9 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
                 registries=registries,
                 keep_seconds=settings.verify_keep_seconds,
             ),
-            status=Status(database=database, registries=registries),
+            status=Status(
+                database=database, clock=clock, registries=registries, keep_seconds=settings.verify_keep_seconds
+            ),
         )
         server = Server(
             settings=settings,

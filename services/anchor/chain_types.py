@@ -136,6 +136,10 @@ class ChainReader(Protocol):
         """Wei that an address holds."""
         ...
 
+    async def settled_nonce_of(self, address: str, *, depth: int) -> int:
+        """The next nonce of an address after what was mined and has `depth` blocks: all below it stay settled."""
+        ...
+
     async def transaction(self, tx_hash: str) -> ChainTransaction | None:
         """A transaction in the pool or in a block; None when the node knows none of that hash."""
         ...
@@ -171,10 +175,6 @@ class Chain(ChainReader, Protocol):
 
     async def mined_nonce(self) -> int:
         """The next nonce of the sender after everything that was mined: all below it are settled."""
-        ...
-
-    async def settled_nonce_of(self, address: str, *, depth: int) -> int:
-        """The next nonce of an address after what was mined and has `depth` blocks: all below it stay settled."""
         ...
 
     async def balance(self) -> int:

@@ -1,12 +1,12 @@
 """What a check against the chain found, step by step, and how it is judged. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
 from services.anchor.chain_types import ChainTransaction, Head, SizedRoot, TransactionReceipt
-from services.anchor.model import Anchor, AnchorState, Inclusion
+from services.anchor.model import Anchor, AnchorState, Inclusion, Standing
 
 
 class Failure(Enum):
@@ -101,19 +101,29 @@ class TransactionCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class ChainNow:
+    """What a node says of a chain and of who signs there. `nonce` and `balance_wei` are 0 until a worker has run."""
+
+    head: Head
+    nonce: int
+    balance_wei: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChainStatus:
-    """How the chain and our work on it stand. `signer` is empty until a worker has run."""
+    """How a chain and our work on it stand. `now` is None when no node answers."""
 
     chain: str
     chain_id: int
     contract: str
-    head_block: int
-    head_time: int
     confirmations_required: int
-    signer: str
-    balance_wei: int
-    pending: int
-    submitted: int
+    standing: Standing
+    counts: Mapping[AnchorState, int]
+    oldest_pending_at: datetime | None
+    cost_per_root_wei: int | None
+    now: ChainNow | None
+    at: datetime
+    chains: tuple[str, ...]
 
 
 def steps_offline(anchor: Anchor, inclusion: Inclusion, *, chain_id: int, contract: str) -> tuple[Step, ...]:

@@ -125,17 +125,32 @@ def transaction_check(check: TransactionCheck) -> anchor_pb2.VerifyTransactionRe
 
 def chain_status(status: ChainStatus) -> anchor_pb2.ChainStatus:
     """Return how the chain stands."""
+    now = status.now
+    base_fee = None if now is None else now.head.base_fee_wei
     return anchor_pb2.ChainStatus(
         chain=status.chain,
         chain_id=status.chain_id,
         contract=status.contract,
-        head_block=status.head_block,
-        head_time=Timestamp(seconds=status.head_time),
         confirmations_required=status.confirmations_required,
-        signer=status.signer,
-        balance_wei=str(status.balance_wei),
-        pending=status.pending,
-        submitted=status.submitted,
+        reachable=now is not None,
+        head_block=now.head.number if now else 0,
+        head_time=Timestamp(seconds=now.head.timestamp) if now else None,
+        head_age_seconds=max(0, int(status.at.timestamp()) - now.head.timestamp) if now else 0,
+        nonce=now.nonce if now else 0,
+        balance_wei=str(now.balance_wei) if now else "",
+        base_fee_wei="" if base_fee is None else str(base_fee),
+        signer=status.standing.sender,
+        waits_for=status.standing.waits_for,
+        last_error=status.standing.last_error,
+        last_error_at=_time(status.standing.last_error_at),
+        pending=status.counts[AnchorState.PENDING],
+        submitted=status.counts[AnchorState.SUBMITTED],
+        failed=status.counts[AnchorState.FAILED],
+        oldest_pending_seconds=(
+            max(0, int((status.at - status.oldest_pending_at).total_seconds())) if status.oldest_pending_at else 0
+        ),
+        cost_per_root_wei="" if status.cost_per_root_wei is None else str(status.cost_per_root_wei),
+        chains=status.chains,
     )
 
 

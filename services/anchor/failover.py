@@ -119,6 +119,10 @@ class NodesReader(Generic[C]):
         """Wei that an address holds."""
         return await self._first(lambda chain: chain.balance_of(address))
 
+    async def settled_nonce_of(self, address: str, *, depth: int) -> int:
+        """The next nonce of an address at a depth: what more than half of the nodes have reached at least."""
+        return _reached(await self._each(lambda chain: chain.settled_nonce_of(address, depth=depth)))
+
     async def transaction(self, tx_hash: str) -> ChainTransaction | None:
         """A transaction in the pool or in a block."""
         return await self._first(lambda chain: chain.transaction(tx_hash))
@@ -177,10 +181,6 @@ class NodesChain(NodesReader[EvmChain]):
     async def mined_nonce(self) -> int:
         """The next nonce of the sender: what more than half of the nodes have reached at least."""
         return _reached(await self._each(lambda chain: chain.mined_nonce()))
-
-    async def settled_nonce_of(self, address: str, *, depth: int) -> int:
-        """The next nonce of an address at a depth: what more than half of the nodes have reached at least."""
-        return _reached(await self._each(lambda chain: chain.settled_nonce_of(address, depth=depth)))
 
     async def balance(self) -> int:
         """Wei that the sender holds."""

@@ -28,3 +28,14 @@ wrong_chain = Gauge(
     "voketag_anchor_wrong_chain", "1 while no node is of the chain that our books are about, else 0.", ["chain"]
 )
 balance_floor_wei = Gauge("voketag_anchor_balance_floor_wei", "Balance under which nothing new is signed.", ["chain"])
+oldest_pending_seconds = Gauge(
+    "voketag_anchor_oldest_pending_seconds", "Age of the oldest root that waits for a transaction, else 0.", ["chain"]
+)
+nonce = Gauge("voketag_anchor_nonce", "The nonce of the signer's next transaction, after what is in blocks.", ["chain"])
+base_fee_wei = Gauge("voketag_anchor_base_fee_wei", "What the head block asks for a unit of gas.", ["chain"])
+cost_per_root_wei = Gauge(
+    "voketag_anchor_cost_per_root_wei", "What a root cost in the newest confirmed transaction.", ["chain"]
+)
+last_error_timestamp_seconds = Gauge(
+    "voketag_anchor_last_error_timestamp_seconds", "When something last kept the writer from going on.", ["chain"]
+)

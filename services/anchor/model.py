@@ -145,6 +145,16 @@ class Anchor:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What the writer has said about a chain: who signs, why nothing moves now, and why nothing moved the last time."""
+
+    sender: str = ""
+    waits_for: str = ""
+    last_error: str = ""
+    last_error_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """The roots that have no tree yet: how many of each kind, since when, and whether one of them is urgent."""
 

@@ -4,7 +4,8 @@ from uuid import UUID
 
 from services.anchor import convert
 from services.anchor.operations.anchors import Anchors
-from services.anchor.operations.verification import Status, Verification
+from services.anchor.operations.status import Status
+from services.anchor.operations.verification import Verification
 from services.common.rpc.call import Call
 from voketag.anchor.v1 import anchor_pb2
 

@@ -30,6 +30,9 @@ chains = Table(
     Column("sender", Text, nullable=False),
     # Why nothing moves, in words for an operator; empty while all is well.
     Column("waits_for", Text, nullable=False, server_default=""),
+    # The last such reason, which stays when all is well again, and when it began.
+    Column("last_error", Text, nullable=False, server_default=""),
+    Column("last_error_at", _Time),
     # The chain's first block when we first saw it: another one means another chain, whatever its id.
     Column("genesis_hash", Text),
     Column("updated_at", _Time, nullable=False),

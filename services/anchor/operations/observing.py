@@ -4,7 +4,7 @@ import time
 
 from services.anchor import metrics
 from services.anchor.chain_types import Chain
-from services.anchor.storage import anchors, chains
+from services.anchor.storage import anchors, chains, statistics
 from services.common.clock import Clock
 from services.common.database import Database
 
@@ -23,13 +23,23 @@ class Observing:
 
     async def observe(self) -> None:
         """Refresh the gauges. Raises what `Chain` raises."""
+        name = self._chain.name
         async with self._database.reading() as tx:
-            for state, count in (await anchors.count_unfinished(tx, self._chain.name)).items():
-                metrics.anchors.labels(self._chain.name, state.name.lower()).set(count)
+            for state, count in (await anchors.count_unfinished(tx, name)).items():
+                metrics.anchors.labels(name, state.name.lower()).set(count)
+            oldest = await statistics.oldest_pending(tx, name)
+            cost = await statistics.newest_cost_per_root(tx, chain_id=self._chain.chain_id, sender=self._chain.sender)
+        waits = (self._clock.now() - oldest).total_seconds() if oldest else 0
+        metrics.oldest_pending_seconds.labels(name).set(max(0, waits))
+        if cost is not None:
+            metrics.cost_per_root_wei.labels(name).set(cost)
         if time.monotonic() >= self._chain_due:
             head = await self._chain.head()
-            metrics.head_age_seconds.labels(self._chain.name).set(self._clock.now().timestamp() - head.timestamp)
-            metrics.balance_wei.labels(self._chain.name).set(await self._chain.balance())
+            metrics.head_age_seconds.labels(name).set(self._clock.now().timestamp() - head.timestamp)
+            metrics.balance_wei.labels(name).set(await self._chain.balance())
+            metrics.nonce.labels(name).set(await self._chain.mined_nonce())
+            if head.base_fee_wei is not None:
+                metrics.base_fee_wei.labels(name).set(head.base_fee_wei)
             self._chain_due = time.monotonic() + _CHAIN_EVERY_SECONDS
 
     async def say(self, waits_for: str) -> None:
@@ -45,4 +55,6 @@ class Observing:
                 now=self._clock.now(),
             )
         metrics.waiting.labels(self._chain.name).set(1 if waits_for else 0)
+        if waits_for:
+            metrics.last_error_timestamp_seconds.labels(self._chain.name).set(self._clock.now().timestamp())
         self._said = waits_for

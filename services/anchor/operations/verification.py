@@ -9,7 +9,6 @@ from services.anchor.answers import Answers
 from services.anchor.chain_types import ChainReader, SizedRoot
 from services.anchor.checks import (
     BatchCheck,
-    ChainStatus,
     Failure,
     ProofCheck,
     Seen,
@@ -22,10 +21,9 @@ from services.anchor.checks import (
     steps_offline,
     steps_on_chain,
 )
-from services.anchor.model import DRY, Anchor, AnchorState
+from services.anchor.model import DRY, Anchor
 from services.anchor.operations.anchors import Anchors
-from services.anchor.storage import anchors as storage
-from services.anchor.storage import chains, transactions
+from services.anchor.storage import transactions
 from services.common.clock import Clock
 from services.common.database import Database
 from services.common.errors import AnchorNotFound, InvalidArgument, MalformedProof, TransactionNotFound
@@ -173,31 +171,3 @@ def _check_form(anchor: Anchor, leaf_index: int, path: Sequence[bytes]) -> None:
 
 async def _nothing() -> None:
     return None
-
-
-class Status:
-    """How the chain and our work on it stand."""
-
-    def __init__(self, *, database: Database, registries: Mapping[str, Registry]) -> None:
-        self._database = database
-        self._registries = registries
-
-    async def status(self, chain: str = "") -> ChainStatus:
-        """Ask a chain, the default one for an empty name, and the database; ChainUnavailable, InvalidArgument."""
-        registry = registry_of(self._registries, chain)
-        async with self._database.reading() as tx:
-            signer, _ = await chains.said(tx, registry.chain.chain_id)
-            counts = await storage.count_unfinished(tx, registry.chain.name)
-        head = await registry.chain.head()
-        return ChainStatus(
-            chain=registry.chain.name,
-            chain_id=registry.chain.chain_id,
-            contract=registry.chain.contract_address,
-            head_block=head.number,
-            head_time=head.timestamp,
-            confirmations_required=registry.confirmations,
-            signer=signer,
-            balance_wei=await registry.chain.balance_of(signer) if signer else 0,
-            pending=counts[AnchorState.PENDING],
-            submitted=counts[AnchorState.SUBMITTED],
-        )

@@ -136,12 +136,13 @@ async def test_checks_of_a_chain_that_is_away_are_unavailable_not_false(
     for call in (
         anybody.VerifyBatch(anchor_pb2.VerifyBatchRequest(batch_id=batches.ids[0])),
         anybody.VerifyTransaction(anchor_pb2.VerifyTransactionRequest(tx_id="0x" + "12" * 32)),
-        anybody.GetChainStatus(anchor_pb2.GetChainStatusRequest()),
     ):
         refused = await refusal(call)
         assert (refused.code, refused.reason) == ("UNAVAILABLE", "CHAIN_UNAVAILABLE")
         assert refused.retry_after_seconds
     assert (await batches.latest()).inclusion.tx_hash, "what is known without the chain is still told"
+    status = await anybody.GetChainStatus(anchor_pb2.GetChainStatusRequest())
+    assert (status.reachable, status.submitted) == (False, 1)
 
 
 async def test_factory_that_is_away_hears_of_everything_when_it_is_back(

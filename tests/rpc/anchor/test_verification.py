@@ -347,6 +347,11 @@ async def test_the_chains_status_names_what_operators_need(
     assert (status.head_block, status.head_time.seconds) == (head.number, head.timestamp)
     assert (status.confirmations_required, status.pending, status.submitted) == (2, 1, 0)
     assert (status.signer, status.balance_wei) == (WRITER.address, str(await chain.balance()))
+    assert (status.reachable, status.nonce, status.failed) == (True, await chain.mined_nonce(), 0)
+    assert status.base_fee_wei == str(head.base_fee_wei)
+    assert status.cost_per_root_wei == confirmed.inclusion.cost_wei
+    assert 0 <= status.oldest_pending_seconds < 60
+    assert (status.waits_for, list(status.chains)) == ("", [status.chain])
 
 
 async def _anchored(chain: EvmChain, anvil: Anvil, root: SizedRoot) -> str:

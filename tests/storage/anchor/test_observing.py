@@ -26,6 +26,43 @@ async def test_the_gauges_show_queue_chain_and_balance(line: Line) -> None:
     assert abs(age) < 600  # anvil gives each of a crowd of blocks a second of its own
 
 
+async def test_the_gauges_show_how_long_roots_wait_and_what_comes_next(line: Line) -> None:
+    observing = Observing(database=line.database, clock=line.clock, chain=line.nodes)
+    await line.submit(ROOT)
+    line.clock.pass_by(90)
+    await observing.observe()
+    waited = metric("oldest_pending_seconds")
+    assert waited is not None
+    assert 90 <= waited < 100
+    assert metric("nonce") == 0
+    assert metric("base_fee_wei") == (await line.chain.head()).base_fee_wei
+
+
+async def test_the_cost_of_a_root_is_that_of_the_newest_confirmed_transaction(line: Line) -> None:
+    for number, count in enumerate((1, 4)):
+        await line.submit(*(bytes([number, index]) * 16 for index in range(1, count + 1)))
+        await line.send()
+        receipt = await line.latest_mined()
+        await line.settling.settle()
+        await Observing(database=line.database, clock=line.clock, chain=line.nodes).observe()
+        assert receipt.gas_price_wei is not None
+        assert metric("cost_per_root_wei") == -(-receipt.gas_used * receipt.gas_price_wei // count)
+    assert metric("oldest_pending_seconds") == 0
+
+
+async def test_the_last_error_stays_when_all_is_well_again(line: Line) -> None:
+    observing = Observing(database=line.database, clock=line.clock, chain=line.nodes)
+    at = line.clock.now()
+    await observing.say("the sun shines")
+    line.clock.pass_by(60)
+    await observing.say("")
+    async with line.database.reading() as tx:
+        standing = await chains.standing(tx, line.chain.chain_id)
+    assert (standing.sender, standing.waits_for, standing.last_error) == (WRITER.address, "", "the sun shines")
+    assert standing.last_error_at is not None
+    assert abs((standing.last_error_at - at).total_seconds()) < 5
+
+
 async def test_confirmed_roots_transactions_and_gas_are_counted(line: Line) -> None:
     before = [metric("confirmed_roots_total"), metric("transactions_total", event="confirmed"), metric("gas_total")]
     await line.submit(ROOT, b"\x02" * 32)

@@ -845,6 +845,17 @@ class ChainStatus(_message.Message):
     PENDING_FIELD_NUMBER: _builtins.int
     SUBMITTED_FIELD_NUMBER: _builtins.int
     CHAIN_FIELD_NUMBER: _builtins.int
+    REACHABLE_FIELD_NUMBER: _builtins.int
+    HEAD_AGE_SECONDS_FIELD_NUMBER: _builtins.int
+    OLDEST_PENDING_SECONDS_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    NONCE_FIELD_NUMBER: _builtins.int
+    BASE_FEE_WEI_FIELD_NUMBER: _builtins.int
+    COST_PER_ROOT_WEI_FIELD_NUMBER: _builtins.int
+    WAITS_FOR_FIELD_NUMBER: _builtins.int
+    LAST_ERROR_FIELD_NUMBER: _builtins.int
+    LAST_ERROR_AT_FIELD_NUMBER: _builtins.int
+    CHAINS_FIELD_NUMBER: _builtins.int
     chain_id: _builtins.int
     """EIP-155 chain id."""
     contract: _builtins.str
@@ -863,9 +874,35 @@ class ChainStatus(_message.Message):
     """Roots in transactions that are not deep enough yet."""
     chain: _builtins.str
     """Name of the chain."""
+    reachable: _builtins.bool
+    """A node answered. If none does, what is asked of it is 0 or empty, and the rest is what our books say."""
+    head_age_seconds: _builtins.int
+    """Age of the head block in seconds, by this service's clock."""
+    oldest_pending_seconds: _builtins.int
+    """Age in seconds of the oldest root that waits for a transaction; 0 when none does."""
+    failed: _builtins.int
+    """Roots that were given up; RetryAnchor sets each going again."""
+    nonce: _builtins.int
+    """The nonce of the signer's next transaction, after what is in blocks."""
+    base_fee_wei: _builtins.str
+    """What the head block asks for a unit of gas in wei (EIP-1559's base fee), a decimal number; empty on a chain without."""
+    cost_per_root_wei: _builtins.str
+    """What a root cost in the newest confirmed transaction, in wei, rounded up, a decimal number; empty before the first."""
+    waits_for: _builtins.str
+    """Why nothing moves; empty while all is well."""
+    last_error: _builtins.str
+    """The last reason for which nothing moved, also when it moves again."""
     @_builtins.property
     def head_time(self) -> _timestamp_pb2.Timestamp:
         """Time of the head block."""
+
+    @_builtins.property
+    def last_error_at(self) -> _timestamp_pb2.Timestamp:
+        """When that began."""
+
+    @_builtins.property
+    def chains(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of all chains that this service knows, the default one first: each can be asked about."""
 
     def __init__(
         self,
@@ -880,10 +917,21 @@ class ChainStatus(_message.Message):
         pending: _builtins.int = ...,
         submitted: _builtins.int = ...,
         chain: _builtins.str = ...,
+        reachable: _builtins.bool = ...,
+        head_age_seconds: _builtins.int = ...,
+        oldest_pending_seconds: _builtins.int = ...,
+        failed: _builtins.int = ...,
+        nonce: _builtins.int = ...,
+        base_fee_wei: _builtins.str = ...,
+        cost_per_root_wei: _builtins.str = ...,
+        waits_for: _builtins.str = ...,
+        last_error: _builtins.str = ...,
+        last_error_at: _timestamp_pb2.Timestamp | None = ...,
+        chains: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["head_time", b"head_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["head_time", b"head_time", "last_error_at", b"last_error_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance_wei", b"balance_wei", "chain", b"chain", "chain_id", b"chain_id", "confirmations_required", b"confirmations_required", "contract", b"contract", "head_block", b"head_block", "head_time", b"head_time", "pending", b"pending", "signer", b"signer", "submitted", b"submitted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance_wei", b"balance_wei", "base_fee_wei", b"base_fee_wei", "chain", b"chain", "chain_id", b"chain_id", "chains", b"chains", "confirmations_required", b"confirmations_required", "contract", b"contract", "cost_per_root_wei", b"cost_per_root_wei", "failed", b"failed", "head_age_seconds", b"head_age_seconds", "head_block", b"head_block", "head_time", b"head_time", "last_error", b"last_error", "last_error_at", b"last_error_at", "nonce", b"nonce", "oldest_pending_seconds", b"oldest_pending_seconds", "pending", b"pending", "reachable", b"reachable", "signer", b"signer", "submitted", b"submitted", "waits_for", b"waits_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

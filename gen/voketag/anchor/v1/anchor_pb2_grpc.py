@@ -137,7 +137,7 @@ class AnchorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetChainStatus(self, request, context):
-        """Returns how the chain and this service's work on it stand.
+        """Returns how a chain and this service's work on it stand. It answers while the chain is away, too, and says so.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

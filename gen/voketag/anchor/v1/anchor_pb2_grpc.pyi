@@ -58,7 +58,7 @@ class AnchorServiceStub:
     transaction. NOT_FOUND (TRANSACTION_NOT_FOUND) when the chain does not know it.
     """
     GetChainStatus: _grpc.UnaryUnaryMultiCallable[_anchor_pb2.GetChainStatusRequest, _anchor_pb2.ChainStatus]
-    """Returns how the chain and this service's work on it stand."""
+    """Returns how a chain and this service's work on it stand. It answers while the chain is away, too, and says so."""
 
 @_typing.type_check_only
 class AnchorServiceAsyncStub(AnchorServiceStub):
@@ -90,7 +90,7 @@ class AnchorServiceAsyncStub(AnchorServiceStub):
     transaction. NOT_FOUND (TRANSACTION_NOT_FOUND) when the chain does not know it.
     """
     GetChainStatus: _aio.UnaryUnaryMultiCallable[_anchor_pb2.GetChainStatusRequest, _anchor_pb2.ChainStatus]  # type: ignore[assignment]
-    """Returns how the chain and this service's work on it stand."""
+    """Returns how a chain and this service's work on it stand. It answers while the chain is away, too, and says so."""
 
 class AnchorServiceServicer(metaclass=_abc_1.ABCMeta):
     """Takes batch roots, writes many of them in one transaction, and lets anyone check the result against the chain."""
@@ -167,6 +167,6 @@ class AnchorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _anchor_pb2.GetChainStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_anchor_pb2.ChainStatus, _abc.Awaitable[_anchor_pb2.ChainStatus]]:
-        """Returns how the chain and this service's work on it stand."""
+        """Returns how a chain and this service's work on it stand. It answers while the chain is away, too, and says so."""
 
 def add_AnchorServiceServicer_to_server(servicer: AnchorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -161,7 +161,6 @@ async def _work(
                     url=settings.queue_url,
                     name=QUEUE_NAME,
                     jobs={JOB: nudged},
-                    periodic=[],
                     max_jobs=10,
                     job_timeout_seconds=10,
                     stop=end,

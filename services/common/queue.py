@@ -5,11 +5,10 @@ missed. So the queue may be flushed or away at any time, and nothing but a few s
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
-from arq import create_pool, cron
+from arq import create_pool
 from arq.connections import ArqRedis, RedisSettings
 from arq.typing import WorkerCoroutine
 from arq.worker import Worker, func
@@ -50,20 +49,11 @@ class Queue:
             await self._pool.aclose()
 
 
-@dataclass(frozen=True, slots=True)
-class Periodic:
-    """A job that runs every `seconds` (a divisor of 60), on one worker at a time."""
-
-    run: Callable[[], Awaitable[None]]
-    seconds: int
-
-
 async def run_worker(
     *,
     url: str,
     name: str,
     jobs: Mapping[str, Callable[[str], Awaitable[None]]],
-    periodic: Sequence[Periodic],
     max_jobs: int,
     job_timeout_seconds: float,
     stop: asyncio.Event,
@@ -71,9 +61,7 @@ async def run_worker(
     """Run jobs of the queue `name` until `stop` is set, and through outages of the queue's server."""
     stopping = asyncio.ensure_future(stop.wait())
     while not stop.is_set():
-        worker = _worker(
-            url=url, name=name, jobs=jobs, periodic=periodic, max_jobs=max_jobs, job_timeout_seconds=job_timeout_seconds
-        )
+        worker = _worker(url=url, name=name, jobs=jobs, max_jobs=max_jobs, job_timeout_seconds=job_timeout_seconds)
         running = asyncio.ensure_future(worker.async_run())
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not running.done():
@@ -95,23 +83,11 @@ def _worker(
     url: str,
     name: str,
     jobs: Mapping[str, Callable[[str], Awaitable[None]]],
-    periodic: Sequence[Periodic],
     max_jobs: int,
     job_timeout_seconds: float,
 ) -> Worker:
     return Worker(
         functions=[func(_keyed(run), name=job, keep_result=0, max_tries=1) for job, run in jobs.items()],
-        cron_jobs=[
-            cron(
-                _plain(job.run),
-                name=f"{name}:{job.run.__name__}",
-                second=set(range(0, 60, job.seconds)),
-                run_at_startup=True,
-                keep_result=0,
-                max_tries=1,
-            )
-            for job in periodic
-        ],
         queue_name=name,
         redis_settings=_redis_settings(url),
         handle_signals=False,
@@ -137,13 +113,6 @@ async def _close(worker: Worker) -> None:
 def _keyed(run: Callable[[str], Awaitable[None]]) -> WorkerCoroutine:
     async def job(_context: dict[str, Any], key: str) -> None:
         await run(key)
-
-    return cast(WorkerCoroutine, job)
-
-
-def _plain(run: Callable[[], Awaitable[None]]) -> WorkerCoroutine:
-    async def job(_context: dict[str, Any]) -> None:
-        await run()
 
     return cast(WorkerCoroutine, job)
 

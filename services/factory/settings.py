@@ -70,6 +70,8 @@ class WorkerSettings(UnitKeySettings, ServiceIdentity, WebhookSettings):
     """How long a webhook's request may take, from its name's resolution to the last byte."""
     webhook_ca_file: FilePath | None = None
     """PEM file of authorities to trust for webhooks beside the usual ones."""
+    key_notice_days: int = Field(default=14, ge=1)
+    """How long before an API key ends its tenant is told (`key.expiring`)."""
     event_retention_days: int = Field(default=30, ge=1)
     """How long published events, ended deliveries with their log, and decided dead letters are kept."""
 

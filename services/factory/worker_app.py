@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from services.common.clock import Clock, SystemClock
 from services.common.database import Database
-from services.common.queue import Periodic, run_worker
+from services.common.queue import run_worker
 from services.common.rpc.channels import Peer, channel
 from services.common.tokens import ServiceTokens, TokenSigner
+from services.common.upkeep import Job, Upkeep
 from services.factory.anchor_client import AnchorClient
 from services.factory.jobs import BatchWorker
 from services.factory.minting_pool import MintingPool
@@ -20,7 +22,9 @@ from services.factory.operations.claims import Claims
 from services.factory.operations.delivering import Deliverer
 from services.factory.operations.event_retention import EventRetention
 from services.factory.operations.issuing import Issuer
+from services.factory.operations.key_notices import KeyNotices
 from services.factory.operations.outbox import Publisher
+from services.factory.operations.partitions import ensure_unit_partitions
 from services.factory.operations.retention import Retention
 from services.factory.settings import WorkerSettings
 from services.factory.webhook_jobs import WebhookWorker
@@ -38,8 +42,7 @@ class Worker:
 
     batches: BatchWorker
     webhooks: WebhookWorker
-    retention: Retention
-    event_retention: EventRetention
+    upkeep: Upkeep
 
     async def look(self, key: str) -> None:
         """Take a nudge: a batch is due, or an event waits, or both."""
@@ -69,9 +72,11 @@ async def open_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
                 sweep_seconds=settings.sweep_seconds,
             ),
             webhooks=webhooks,
-            retention=Retention(database=database, clock=clock),
-            event_retention=EventRetention(
-                database=database, clock=clock, kept=timedelta(days=settings.event_retention_days)
+            upkeep=Upkeep(
+                service="factory",
+                database_url=settings.database_url,
+                jobs=_jobs(settings, database, clock),
+                clock=clock,
             ),
         )
 
@@ -101,21 +106,31 @@ async def _open_webhooks(settings: WorkerSettings, database: Database, clock: Cl
         )
 
 
+def _jobs(settings: WorkerSettings, database: Database, clock: Clock) -> list[Job]:
+    retention = Retention(database=database, clock=clock)
+    events = EventRetention(database=database, clock=clock, kept=timedelta(days=settings.event_retention_days))
+    keys = KeyNotices(database=database, clock=clock, within=timedelta(days=settings.key_notice_days))
+    minute, hour = timedelta(minutes=1), timedelta(hours=1)
+    return [
+        Job("forget_answers", minute, retention.forget_answers),
+        Job("forget_events", minute, events.forget_events),
+        Job("tidy_imports", minute, retention.tidy_imports),
+        Job("note_expiring_keys", hour, keys.note_expiring),
+        Job("keep_unit_partitions", minute, partial(ensure_unit_partitions, database=database)),
+    ]
+
+
 async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
     """Work until `stop` is set."""
     async with open_worker(settings) as worker, asyncio.TaskGroup() as group:
         group.create_task(worker.batches.run(stop))
         group.create_task(worker.webhooks.run(stop))
+        group.create_task(worker.upkeep.run(stop))
         group.create_task(
             run_worker(
                 url=settings.queue_url,
                 name=QUEUE_NAME,
                 jobs={JOB: worker.look},
-                periodic=[
-                    Periodic(run=worker.retention.forget_answers, seconds=60),
-                    Periodic(run=worker.event_retention.forget_events, seconds=60),
-                    Periodic(run=worker.retention.tidy_imports, seconds=60),
-                ],
                 max_jobs=10,
                 job_timeout_seconds=10,
                 stop=stop,

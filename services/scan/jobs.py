@@ -6,16 +6,28 @@ A scan whose month has none makes it (see `storage/events.py`); this keeps it fr
 from datetime import date, timedelta
 
 from services.common.clock import Clock
+from services.common.logs import get_logger
 from services.scan.storage import events, ledger, reports
 from services.scan.storage.connection import HeldConnection
 
 MONTHS_AHEAD = 2
+_log = get_logger(__name__)
 
 
 async def ensure_partitions(*, connection: HeldConnection, clock: Clock) -> None:
     """Make the partitions of this month and the next two; Unavailable when the database is away."""
     for month in months_from(clock.now().date(), MONTHS_AHEAD):
         await events.ensure_partition(connection, month)
+
+
+async def forget_events(*, connection: HeldConnection, clock: Clock, kept_months: int) -> None:
+    """Drop whole months of scan events that are older than is kept; Unavailable when scans do not make room for it.
+
+    Entries of the ledger, their hashes and the sums of scans stay: what goes is what an entry says.
+    """
+    month = months_from(clock.now().date(), -kept_months)[-1]
+    for name in await events.drop_months_before(connection, month):
+        _log.info("a month of scan events is gone, as the settings say", partition=name)
 
 
 async def forget_reports(*, connection: HeldConnection, clock: Clock, kept: timedelta) -> None:
@@ -29,6 +41,7 @@ async def forget_checkpoints(*, connection: HeldConnection, clock: Clock, kept: 
 
 
 def months_from(day: date, ahead: int) -> list[date]:
-    """Return the first days of the month of `day` and of `ahead` months after it."""
+    """Return the first days of the month of `day` and of `ahead` months after it, before it when that is negative."""
     count = day.year * 12 + day.month - 1
-    return [date((count + step) // 12, (count + step) % 12 + 1, 1) for step in range(ahead + 1)]
+    steps = range(ahead + 1) if ahead >= 0 else range(0, ahead - 1, -1)
+    return [date((count + step) // 12, (count + step) % 12 + 1, 1) for step in steps]

@@ -75,5 +75,7 @@ class WorkerSettings(ProcessSettings, ServiceIdentity):
     """How often the newest checkpoint is anchored on the chain."""
     checkpoint_retention_hours: int = Field(default=48, ge=1)
     """How long checkpoints are kept that are neither the newest nor anchored."""
+    scan_retention_months: int = Field(default=0, ge=0)
+    """Whole months of scan events that are kept beside the present one; 0 keeps them for good."""
     report_retention_days: int = Field(default=730, ge=1)
     """How long consumers' reports are kept."""

@@ -59,8 +59,13 @@ async def allocate_range(tx: Transaction, *, key_id: int, count: int) -> UnitRan
         raise SigningKeyExhausted(f"signing key {key_id} has no {count} numbers left; the operator must add a key")
     taken = UnitRange(key_id=key_id, first_number=after - count, count=count)
     for unit_id in taken.partition_starts():
-        await tx.connection.execute(_ENSURE_PARTITION, {"unit_id": unit_id})
+        await ensure_partition(tx, unit_id)
     return taken
+
+
+async def ensure_partition(tx: Transaction, unit_id: int) -> None:
+    """Make the partition that a unit goes to; nothing happens when it exists."""
+    await tx.connection.execute(_ENSURE_PARTITION, {"unit_id": unit_id})
 
 
 async def add(

@@ -50,6 +50,7 @@ CROSS JOIN LATERAL (
 """
 
 _ENSURE_PARTITION = "SELECT scan.ensure_event_partition($1)"
+_DROP_PARTITIONS = "SELECT * FROM scan.drop_event_partitions($1)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,11 @@ async def recent_scans(
 async def ensure_partition(connection: HeldConnection, month: date) -> None:
     """Make the partition of a month; nothing happens when it exists."""
     await connection.fetch(_ENSURE_PARTITION, month)
+
+
+async def drop_months_before(connection: HeldConnection, month: date) -> list[str]:
+    """Drop the events of months before a month, as far as the ledger and its readers have had them; return which."""
+    return [row[0] for row in await connection.fetch(_DROP_PARTITIONS, month)]
 
 
 def _columns(events: Sequence[ScanEvent]) -> tuple[list[object], ...]:

@@ -1,6 +1,7 @@
 """Client addresses: what stands for one where callers are counted or recognised."""
 
 import ipaddress
+import socket
 from functools import lru_cache
 
 
@@ -10,6 +11,14 @@ def network_of(address: str) -> str:
 
     One IPv6 customer has a whole /64 and changes addresses within it all day (RFC 8981).
     """
+    try:
+        socket.inet_pton(socket.AF_INET, address)  # most are IPv4 as it is written, and this takes a tenth of the time
+    except (OSError, ValueError):
+        return _network_of_other(address)
+    return address
+
+
+def _network_of_other(address: str) -> str:
     try:
         parsed = ipaddress.ip_address(address.strip().partition("%")[0])
     except ValueError:

@@ -6,6 +6,7 @@ is none. Between no load and full load runs would still be small and many: there
 """
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -24,7 +25,8 @@ class Batcher(Generic[ItemT, ResultT]):
     """Runs `run(items)` for items submitted one by one; `run` returns one result per item, in order.
 
     When `run` raises, every item of that run gets the error; nothing is run twice. A small run right after one that had
-    company waits `linger_seconds` for more.
+    company waits `linger_seconds` for more. Nobody waits longer than `timeout_seconds`; one timer watches over all of
+    them, since all have the same time.
     """
 
     def __init__(
@@ -34,21 +36,31 @@ class Batcher(Generic[ItemT, ResultT]):
         max_size: int,
         max_waiting: int,
         linger_seconds: float = 0,
+        timeout_seconds: float = math.inf,
     ) -> None:
         self._run = run
         self._max_size = max_size
         self._max_waiting = max_waiting
         self._linger = linger_seconds
+        self._timeout = timeout_seconds
+        self._promised: deque[tuple[float, asyncio.Future[ResultT]]] = deque()  # in the order of their ends
+        self._watch: asyncio.TimerHandle | None = None
         self._busy_until = 0.0
         self._waiting: deque[tuple[ItemT, asyncio.Future[ResultT]]] = deque()
         self._draining: asyncio.Task[None] | None = None
 
     async def submit(self, item: ItemT) -> ResultT:
-        """Return the item's result; raises what its run raised, or Unavailable when too many wait already."""
+        """Return the item's result; raises what its run raised, or Unavailable when too many wait already or the time
+        is over. An item whose time is over may still be in a run, or come into one."""
         if len(self._waiting) >= self._max_waiting:
             raise Unavailable("too many requests wait; try again")
-        future: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[ResultT] = loop.create_future()
         self._waiting.append((item, future))
+        if self._timeout < math.inf:
+            self._promised.append((loop.time() + self._timeout, future))
+            if self._watch is None:
+                self._watch = loop.call_later(self._timeout, self._give_up)
         if self._draining is None:
             self._draining = asyncio.create_task(self._drain())
         return await future
@@ -57,6 +69,20 @@ class Batcher(Generic[ItemT, ResultT]):
         """Finish what waits."""
         if self._draining is not None:
             await self._draining
+        if self._watch is not None:
+            self._watch.cancel()
+
+    def _give_up(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._watch = None
+        while self._promised:
+            end, future = self._promised[0]
+            if not future.done():
+                if end > loop.time():
+                    self._watch = loop.call_at(end, self._give_up)
+                    return
+                future.set_exception(Unavailable())
+            self._promised.popleft()
 
     async def _drain(self) -> None:
         try:
@@ -81,3 +107,5 @@ class Batcher(Generic[ItemT, ResultT]):
         for (_, future), result in zip(taken, results, strict=True):
             if not future.done():  # its caller may have given up
                 future.set_result(result)
+        while self._promised and self._promised[0][1].done():
+            self._promised.popleft()

@@ -15,6 +15,7 @@ from services.scan.places import open_mmdb
 from services.scan.watched_files import Part, WatchedFile
 
 _MOST_KEPT = 20_000
+_NONE: frozenset["Network"] = frozenset()
 _FLAGS = {
     "is_tor_exit_node": "TOR",
     "is_anonymous_vpn": "VPN",
@@ -66,6 +67,8 @@ class Networks:
     def of(self, address: str) -> frozenset[Network]:
         """Return the kinds of an address's network, mostly none."""
         version = self.anonymous.version + sum(each.version for each in self.lists.values())
+        if not version:
+            return _NONE  # nothing was ever loaded
         if self._version != version or len(self._kept) >= _MOST_KEPT:
             self._kept, self._version = {}, version
         kinds = self._kept.get(address)

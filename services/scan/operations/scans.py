@@ -104,9 +104,12 @@ class Scans:
         self._breaker = breaker
         self._fingerprints = fingerprints
         self._clock = clock
-        self._timeout = timeout_seconds
         self._batcher: Batcher[_Attempt, _Outcome] = Batcher(
-            self._group, max_size=_LARGEST_GROUP, max_waiting=max_waiting, linger_seconds=linger_seconds
+            self._group,
+            max_size=_LARGEST_GROUP,
+            max_waiting=max_waiting,
+            linger_seconds=linger_seconds,
+            timeout_seconds=timeout_seconds,
         )
 
     async def scan(self, code: str, device: Device, told: MutableMapping[str, str], *, credential: str = "") -> Scan:
@@ -127,11 +130,7 @@ class Scans:
         attempt = _Attempt(unit_or_nobody(self._keys, code), device, network, key)
         if self._breaker.open:  # nobody waits for a probe; `probing` makes them
             raise Unavailable
-        try:
-            async with asyncio.timeout(self._timeout):
-                made = await self._batcher.submit(attempt)
-        except TimeoutError as error:
-            raise Unavailable from error
+        made = await self._batcher.submit(attempt)
         if made.allowance is not None:
             if not made.allowance.allowed:
                 raise _limited(made.allowance, told)

@@ -116,3 +116,38 @@ def test_everybody_gets_their_own_result(waves: list[list[int]], max_size: int) 
             assert await task == ("did", item)
 
     asyncio.run(check())
+
+
+async def test_nobody_waits_longer_than_the_time_whether_in_a_run_or_before_it() -> None:
+    opened = asyncio.Event()
+
+    async def run(items: Sequence[int]) -> list[int]:
+        await opened.wait()
+        return list(items)
+
+    batcher: Batcher[int, int] = Batcher(run, max_size=1, max_waiting=10, timeout_seconds=0.1)
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    first, second = asyncio.create_task(batcher.submit(1)), asyncio.create_task(batcher.submit(2))
+    await asyncio.sleep(0.05)
+    third = asyncio.create_task(batcher.submit(3))
+    for task, end in ((first, 0.1), (second, 0.1), (third, 0.15)):
+        with pytest.raises(Unavailable):
+            await task
+        assert end <= loop.time() - started + 0.001 < end + 0.04
+    opened.set()
+    assert await batcher.submit(4) == 4
+    await batcher.aclose()
+
+
+async def test_a_result_in_time_is_given_and_the_next_one_has_its_own_time() -> None:
+    async def run(items: Sequence[float]) -> list[float]:
+        await asyncio.sleep(max(items))
+        return list(items)
+
+    batcher: Batcher[float, float] = Batcher(run, max_size=10, max_waiting=10, timeout_seconds=0.1)
+    for _ in range(4):
+        assert await batcher.submit(0.06) == 0.06
+    with pytest.raises(Unavailable):
+        await batcher.submit(0.15)
+    await batcher.aclose()

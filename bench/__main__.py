@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("qr_size", "issue_batch", "receipts", "verify", "scan_edge", "scan_baselines", "ledger")
+BENCHMARKS = ("qr_size", "issue_batch", "receipts", "verify", "scan_edge", "scan_baselines", "scan_scale", "ledger")
 
 
 def main() -> None:

@@ -29,6 +29,7 @@ from services.factory.operations.settings import Settings as TenantSettings
 from services.factory.operations.signing_keys import ensure_signing_keys
 from services.factory.operations.statements import Statements
 from services.factory.operations.unit_events import UnitEvents
+from services.factory.operations.unit_states import UnitStates
 from services.factory.operations.units import Units
 from services.factory.operations.watching import BatchWatch
 from services.factory.operations.webhooks import Webhooks
@@ -70,7 +71,8 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
             batches=batches,
             imports=Imports(database=database, clock=clock, batches=batches),
             watch=BatchWatch(database=database),
-            units=Units(database=database, keys=keys, hot_state=hot_state),
+            units=Units(database=database, clock=clock, keys=keys, hot_state=hot_state),
+            unit_states=UnitStates(database=database, clock=clock, queue=queue),
             api_keys=ApiKeys(database=database, clock=clock),
             proofs=Proofs(database=database, keys=keys),
             settings=TenantSettings(database=database, clock=clock, hot_state=hot_state),

@@ -57,7 +57,7 @@ class CsvFile:
 
     def __init__(self, rule: SerialRule, *, attributes: bool = True) -> None:
         """`attributes` says whether the columns beside the serial are kept."""
-        self._rule = rule
+        self.rule = rule
         self._keep_others = attributes
         self._rest = b""
         self._begun = False
@@ -189,9 +189,9 @@ class CsvFile:
             return True
         together = "".join(serials)
         lengths = set(map(len, serials))
-        if min(lengths) < 1 or max(lengths) > self._rule.longest:
+        if min(lengths) < 1 or max(lengths) > self.rule.longest:
             return False
-        if self._rule.gs1:
+        if self.rule.gs1:
             return together.isascii() and not together.encode().translate(None, _GS1_BYTES)
         return together.isprintable() and (
             (together.isascii() and " " not in together) or all(serial == serial.strip() for serial in serials)
@@ -237,7 +237,7 @@ class CsvFile:
         if _NOT_UTF8.search(cell):
             return "the bytes are not UTF-8"
         if serial:
-            return fault_of_serial(cell, gs1=self._rule.gs1)
+            return fault_of_serial(cell, gs1=self.rule.gs1)
         if control := _CONTROL.search(cell):
             return f"the control character {control[0]!r}"
         return f"{len(cell)} characters; at most {MAX_VALUE}" if len(cell) > MAX_VALUE else None

@@ -51,6 +51,8 @@ class Settings(ServerSettings, UnitKeySettings, WebhookSettings, ServiceIdentity
 class WorkerSettings(UnitKeySettings, ServiceIdentity, WebhookSettings):
     """What the worker needs."""
 
+    hot_state_url: str = "redis://127.0.0.1:63790/1"
+    """Redis or Valkey that Scan listens to for changes of units. Losing it costs Scan at most a second."""
     anchor_address: str
     """Anchor's gRPC address, `host:port`."""
     issue_processes: int = Field(default=1, ge=1)

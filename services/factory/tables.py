@@ -199,6 +199,44 @@ import_reports = Table(
     Index("import_reports_age", "created_at"),
 )
 
+# Changes of many units' states. `done` is the cursor: units of the range, or serials of the list, that were looked at.
+unit_state_jobs = Table(
+    "unit_state_jobs",
+    metadata,
+    Column("job_id", Uuid, primary_key=True),
+    Column("tenant_id", Uuid, nullable=False),
+    Column("state", Text, nullable=False),
+    # The range; both are null for a list of serials.
+    Column("batch_id", Uuid),
+    Column("first_unit_id", BigInteger),
+    Column("unit_state", SmallInteger, nullable=False),
+    Column("reason", SmallInteger, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("done", Integer, nullable=False, server_default=text("0")),
+    Column("changed", Integer, nullable=False, server_default=text("0")),
+    Column("missing", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("missing_count", Integer, nullable=False, server_default=text("0")),
+    Column("error", Text, nullable=False, server_default=""),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", _Time, nullable=False),
+    Column("finished_at", _Time),
+    Column("lease_token", Uuid),
+    Column("lease_until", _Time),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("due_at", _Time, nullable=False),
+    Index("unit_state_jobs_listing", "tenant_id", "job_id"),
+    Index("unit_state_jobs_due", "due_at", postgresql_where=text("finished_at IS NULL")),
+)
+
+# The serials of such a job, some together, parted like a file's rows; they go with the job's end.
+unit_state_job_serials = Table(
+    "unit_state_job_serials",
+    metadata,
+    Column("job_id", Uuid, primary_key=True),
+    Column("start", Integer, primary_key=True),
+    Column("serials", Text, nullable=False),
+)
+
 # Hash tiles of a batch's RFC 6962 tree, 256 hashes of 32 bytes each (C2SP tlog-tiles shape).
 batch_tiles = Table(
     "batch_tiles",

@@ -14,6 +14,7 @@ from services.common.rpc.channels import Peer, channel
 from services.common.tokens import ServiceTokens, TokenSigner
 from services.common.upkeep import Job, Upkeep
 from services.factory.anchor_client import AnchorClient
+from services.factory.hot_state import HotState
 from services.factory.jobs import BatchWorker
 from services.factory.minting_pool import MintingPool
 from services.factory.operations.anchoring import Submitter
@@ -26,7 +27,9 @@ from services.factory.operations.key_notices import KeyNotices
 from services.factory.operations.outbox import Publisher
 from services.factory.operations.partitions import ensure_unit_partitions
 from services.factory.operations.retention import Retention
+from services.factory.operations.unit_states import UnitStateChanger
 from services.factory.settings import WorkerSettings
+from services.factory.unit_state_jobs import UnitStateWorker
 from services.factory.webhook_jobs import WebhookWorker
 from services.factory.webhook_secrets import WebhookSecrets
 from services.factory.webhook_sender import WebhookSender
@@ -43,10 +46,12 @@ class Worker:
     batches: BatchWorker
     webhooks: WebhookWorker
     upkeep: Upkeep
+    unit_states: UnitStateWorker
 
     async def look(self, key: str) -> None:
-        """Take a nudge: a batch is due, or an event waits, or both."""
+        """Take a nudge: a batch or a change of unit states is due, or an event waits."""
         await self.batches.look(key)
+        self.unit_states.look()
         self.webhooks.look()
 
 
@@ -56,6 +61,7 @@ async def open_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(aclosing(Database.open(settings)))
+        hot_state = await stack.enter_async_context(aclosing(HotState(url=settings.hot_state_url)))
         anchor_channel = await stack.enter_async_context(channel(settings.anchor_address))
         signer = TokenSigner(key_file=settings.service_key, clock=clock)
         minter = await stack.enter_async_context(
@@ -77,6 +83,15 @@ async def open_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
                 database_url=settings.database_url,
                 jobs=_jobs(settings, database, clock),
                 clock=clock,
+            ),
+            unit_states=UnitStateWorker(
+                changer=UnitStateChanger(
+                    database=database,
+                    clock=clock,
+                    hot_state=hot_state,
+                    lease=timedelta(seconds=settings.lease_seconds),
+                ),
+                sweep_seconds=settings.sweep_seconds,
             ),
         )
 
@@ -126,6 +141,7 @@ async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
         group.create_task(worker.batches.run(stop))
         group.create_task(worker.webhooks.run(stop))
         group.create_task(worker.upkeep.run(stop))
+        group.create_task(worker.unit_states.run(stop))
         group.create_task(
             run_worker(
                 url=settings.queue_url,

@@ -55,6 +55,16 @@ class FactsCache:
         self._news += 1
         self._entries.pop(unit_id, None)
 
+    def forget_range(self, first_unit_id: int, last_unit_id: int) -> None:
+        """Drop what is known of the units from one id to another."""
+        self._news += 1
+        if last_unit_id - first_unit_id < len(self._entries):
+            for unit_id in range(first_unit_id, last_unit_id + 1):
+                self._entries.pop(unit_id, None)
+        else:
+            for unit_id in [unit_id for unit_id in self._entries if first_unit_id <= unit_id <= last_unit_id]:
+                del self._entries[unit_id]
+
     def forget_all(self) -> None:
         """Drop everything: a batch has changed, or news may have been missed."""
         self._news += 1

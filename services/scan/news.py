@@ -1,6 +1,7 @@
 """News of changed units: makes the cache forget sooner than it would by itself."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,6 +12,7 @@ from services.scan.facts import FactsCache
 from services.scan.hot_state import HotState
 
 _AGAIN_SECONDS = 0.5
+_UNITS = re.compile(r"[0-9]{1,17}(-[0-9]{1,17})?(,[0-9]{1,17}(-[0-9]{1,17})?)*", re.ASCII)
 _log = get_logger(__name__)
 
 
@@ -36,8 +38,13 @@ async def _follow(hot_state: HotState, facts: FactsCache) -> None:
 
 
 def apply(payload: str, facts: FactsCache) -> None:
-    """Forget what a message says has changed; a message that nobody here understands makes it forget everything."""
-    if payload.isascii() and payload.isdigit():
-        facts.forget(int(payload))
-    else:
+    """Forget what a message says has changed; a message that nobody here understands makes it forget everything.
+
+    Units come one by one or in ranges, `5,7-12`: a recalled batch of a million is a hundred messages.
+    """
+    if not _UNITS.fullmatch(payload):
         facts.forget_all()
+        return
+    for part in payload.split(","):
+        first, _, last = part.partition("-")
+        facts.forget_range(int(first), int(last or first))

@@ -1,7 +1,7 @@
 """Units in protobuf, and as CSV."""
 
 import csv
-from collections.abc import Iterable
+import re
 from io import StringIO
 
 from google.api import httpbody_pb2
@@ -9,9 +9,12 @@ from google.api import httpbody_pb2
 from services.common.errors import InvalidPageToken
 from services.common.paging import decode_token, encode_token
 from services.factory import ndef, qr
+from services.factory.convert.fields import text, timestamp
+from services.factory.model.cells import neutralised
 from services.factory.model.page import Page
 from services.factory.model.settings import TagType
-from services.factory.model.units import Unit
+from services.factory.model.units import ExportSlice, Unit
+from services.factory.operations.units import Code, Serial
 from services.factory.qr import ImageFormat
 from voketag.factory.v1 import factory_pb2
 
@@ -19,7 +22,7 @@ DEFAULT_FORMATS = {TagType.QR: "svg", TagType.NFC: "ndef"}
 """What a code is rendered as when a request does not say."""
 _CSV_HEADER = ("index", "unit_id", "serial", "code", "url", "state")
 _MOST_UNITS = 1_000_000  # of a batch, as the contract has it
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_NEEDS_CARE = re.compile("[=+@\t\r\n\",' -]")
 
 
 def first_index(page_token: str) -> int:
@@ -38,12 +41,15 @@ def unit(found: Unit) -> factory_pb2.Unit:
     stored = found.stored
     return factory_pb2.Unit(
         index=found.index,
+        batch_id=str(found.batch_id),
         unit_id=stored.unit_id,
         serial=stored.serial,
         code=found.code,
         url=found.url,
         state=factory_pb2.UnitState.ValueType(stored.state),
         state_reason=factory_pb2.UnitStateReason.ValueType(stored.state_reason),
+        state_changed_at=timestamp(stored.state_changed_at),
+        attributes=found.attributes,
     )
 
 
@@ -55,16 +61,46 @@ def unit_page(page: Page[Unit]) -> factory_pb2.ListUnitsResponse:
     )
 
 
-def csv_chunk(units: Iterable[Unit], *, header: bool) -> httpbody_pb2.HttpBody:
+def wanted(request: factory_pb2.GetUnitRequest) -> int | Serial | Code:
+    """Return how a request names a unit."""
+    match request.WhichOneof("unit"):
+        case "serial":
+            return Serial(text("serial", request.serial))
+        case "code":
+            return Code(request.code)
+        case _:
+            return request.unit_id
+
+
+def csv_slice(found: ExportSlice, *, header: bool) -> httpbody_pb2.HttpBody:
     """Return units as rows of CSV (RFC 4180)."""
+    serials, columns = found.serials, found.columns
+    ids = range(found.first_unit_id, found.first_unit_id + len(serials))
+    units = enumerate(zip(ids, serials, found.codes, found.states, strict=True), found.first_index)
+    start = f"{found.base_url}/r/"
     lines = StringIO()
     writer = csv.writer(lines, lineterminator="\r\n")
     if header:
-        writer.writerow(_CSV_HEADER)
-    writer.writerows(
-        (row.index, row.stored.unit_id, _cell(row.stored.serial), row.code, row.url, row.stored.state.name)
-        for row in units
-    )
+        writer.writerow((*_CSV_HEADER, *map(neutralised, columns)))
+    if columns:
+        writer.writerows(
+            (index, unit_id, neutralised(serial), code, start + code, state, *map(neutralised, cells))
+            for (index, (unit_id, serial, code, state)), cells in zip(units, found.attributes, strict=True)
+        )
+    elif _NEEDS_CARE.search("".join(serials)):
+        writer.writerows(
+            (index, unit_id, neutralised(serial), code, start + code, state)
+            for index, (unit_id, serial, code, state) in units
+        )
+    else:  # as a rule: nothing in a serial needs a quote or an apostrophe, wherever it stands
+        lines.write(
+            "".join(
+                [
+                    f"{index},{unit_id},{serial},{code},{start}{code},{state}\r\n"
+                    for index, (unit_id, serial, code, state) in units
+                ]
+            )
+        )
     return httpbody_pb2.HttpBody(content_type="text/csv; charset=utf-8", data=lines.getvalue().encode())
 
 
@@ -74,8 +110,3 @@ def carrier(url: str, asked: str) -> httpbody_pb2.HttpBody:
         return httpbody_pb2.HttpBody(content_type=ndef.MEDIA_TYPE, data=ndef.message(url))
     drawn_as = ImageFormat[asked.upper()]
     return httpbody_pb2.HttpBody(content_type=drawn_as.value, data=qr.render(url, drawn_as))
-
-
-def _cell(serial: str) -> str:
-    """Keep spreadsheets from running a serial as a formula: an apostrophe makes it text (OWASP, CSV injection)."""
-    return f"'{serial}" if serial.startswith(_FORMULA_STARTS) else serial

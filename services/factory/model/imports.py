@@ -80,7 +80,11 @@ def serial_in(row: str) -> str:
     return row.partition(UNIT_SEPARATOR)[0]
 
 
+def cells_in(row: str) -> list[str]:
+    """Return the further cells of a row as it is kept."""
+    return row.split(UNIT_SEPARATOR)[1:]
+
+
 def attributes_in(row: str, columns: Sequence[str]) -> dict[str, str]:
     """Return the further cells of a row as it is kept, by column; empty ones are left out."""
-    cells = row.split(UNIT_SEPARATOR)[1:]
-    return {name: cell for name, cell in zip(columns, cells, strict=True) if cell}
+    return {name: cell for name, cell in zip(columns, cells_in(row), strict=True) if cell}

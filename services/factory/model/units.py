@@ -1,7 +1,10 @@
 """Units: single items with a code of their own."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import IntEnum
+from uuid import UUID
 
 from services.common.errors import WrongBatchState
 from services.factory.model.batches import Batch, BatchState
@@ -40,16 +43,39 @@ class StoredUnit:
     serial: str
     state: UnitState
     state_reason: UnitStateReason
+    state_changed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A unit with its code. `index` is its place in the batch and in the batch's tree, from 0."""
+    """A unit with its code. `index` is its place in the batch and in the batch's tree, from 0.
+
+    `attributes` are the further cells of its row in the file that it was imported from.
+    """
 
     index: int
+    batch_id: UUID
     stored: StoredUnit
     code: str
     url: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSlice:
+    """Units from `first_index` on, as columns: one object a unit would take longer than all else.
+
+    `attributes` has the further cells of each unit, empty when the batch has no further columns.
+    """
+
+    first_index: int
+    first_unit_id: int
+    base_url: str
+    columns: Sequence[str]
+    serials: Sequence[str]
+    states: Sequence[str]
+    codes: Sequence[str]
+    attributes: Sequence[Sequence[str]]
 
 
 def check_issued(batch: Batch) -> None:

@@ -51,11 +51,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class CheckedFile:
-    """A file without faults: its rows are in the spool."""
+    """A file that was read to its end: its rows are in the spool, its faults, if any, in `csv`."""
 
-    columns: tuple[str, ...]
-    serial_column: int
-    gs1: bool
+    csv: CsvFile
     digest: bytes
     """SHA-256 of the file."""
     spool: Spool
@@ -64,6 +62,12 @@ class CheckedFile:
     def rows(self) -> int:
         """Rows of the file."""
         return len(self.spool)
+
+    async def serials(self, count: int) -> AsyncIterator[Sequence[str]]:
+        """Yield the serials of all rows, `count` at a time."""
+        slices = self.spool.slices(count)
+        while (rows := await asyncio.to_thread(next, slices, None)) is not None:
+            yield [serial_in(row) for row in rows]
 
 
 class Imports:
@@ -86,23 +90,30 @@ class Imports:
         async with self._database.transaction() as tx:
             await batch_storage.hold_orderable_product(tx, tenant_id, product_id)
             rule = SerialRule(gs1=await storage.has_gtin(tx, product_id))
+        async with self._read(CsvFile(rule), pieces) as file:
+            if file.csv.total:
+                await self._refuse(tenant_id, file, taken=True)
+            yield file
+
+    @asynccontextmanager
+    async def listed(self, tenant_id: UUID, pieces: AsyncIterator[bytes]) -> AsyncIterator[CheckedFile]:
+        """Read a file that lists serials of units, whatever their products. Raises InvalidCsv."""
+        async with self._read(CsvFile(SerialRule(gs1=False), attributes=False), pieces) as file:
+            if file.csv.total:
+                await self._refuse(tenant_id, file, taken=False)
+            yield file
+
+    @asynccontextmanager
+    async def _read(self, csv: CsvFile, pieces: AsyncIterator[bytes]) -> AsyncIterator[CheckedFile]:
         spool = Spool()
         try:
-            file, digest = CsvFile(rule), sha256()
+            digest = sha256()
             async for piece in pieces:
-                await self._in_thread(partial(_take, file, spool, digest, piece))
-                if file.stopped:
+                await self._in_thread(partial(_take, csv, spool, digest, piece))
+                if csv.stopped:
                     break
-            await self._in_thread(partial(_finish, file, spool))
-            if file.total:
-                await self._refuse(tenant_id, spool, file.serial_column, file)
-            yield CheckedFile(
-                columns=file.columns,
-                serial_column=file.serial_column,
-                gs1=rule.gs1,
-                digest=digest.digest(),
-                spool=spool,
-            )
+            await self._in_thread(partial(_finish, csv, spool))
+            yield CheckedFile(csv=csv, digest=digest.digest(), spool=spool)
         finally:
             spool.close()
 
@@ -115,14 +126,14 @@ class Imports:
         try:
             await storage.copy_serials(tx, self._serials(tenant_id, batch_id, file.spool))
         except storage.SerialTaken:
-            await self._refuse(tenant_id, file.spool, file.serial_column)
+            await self._refuse(tenant_id, file, taken=True)
             # Whoever had them gave them back meanwhile.
             raise ConcurrentUpdate from None
         await storage.copy_rows(tx, self._rows(batch_id, file.spool))
         batch = await self._batches.create(tx, tenant_id, replace(order, quantity=file.rows), batch_id=batch_id)
-        if await storage.has_gtin(tx, order.product_id) != file.gs1:
+        if await storage.has_gtin(tx, order.product_id) != file.csv.rule.gs1:
             raise ConcurrentUpdate  # the product got or lost its GTIN while the file arrived: check it again
-        await storage.add(tx, batch_id=batch_id, columns=file.columns, file_hash=file.digest)
+        await storage.add(tx, batch_id=batch_id, columns=file.csv.columns, file_hash=file.digest)
         details: dict[str, str | int] = {"rows": file.rows, "file_sha256": file.digest.hex()}
         await audit.note(
             tx, tenant_id, who=who, action="batch.import", subject=batch_id, now=self._clock.now(), details=details
@@ -161,12 +172,26 @@ class Imports:
         while (rows := await self._in_thread(lambda: next(slices, None))) is not None:
             yield rows
 
-    async def _refuse(self, tenant_id: UUID, spool: Spool, serial_column: int, file: CsvFile | None = None) -> None:
-        """Raise InvalidCsv for the faults of a file, and for serials that are taken, if there are any of either."""
+    async def _refuse(self, tenant_id: UUID, file: CheckedFile, *, taken: bool) -> None:
+        """Raise InvalidCsv for the faults of a file, if there are any; with those of serials that are `taken`."""
+        faults, total = [*file.csv.faults], file.csv.total
+        if taken:
+            found, count = await self._taken(tenant_id, file)
+            faults += found
+            total += count
+        if total:
+            faults.sort(key=lambda fault: (fault.line, fault.column))
+            report = ImportReport(uuid7(), tenant_id, file.rows, total, faults[:MAX_FAULTS], self._clock.now())
+            async with self._database.transaction() as tx:
+                await storage.add_report(tx, report)
+            raise InvalidCsv(total=total, import_id=str(report.import_id), violations=_violations(report.faults))
+
+    async def _taken(self, tenant_id: UUID, file: CheckedFile) -> tuple[list[CsvFault], int]:
+        """Return the first serials of a file that are taken, by another row or by a unit, and how many are."""
+        spool, column = file.spool, file.csv.serial_column
         first_of = await self._in_thread(partial(_first_of, spool))
-        taken: list[CsvFault] = []
-        total = file.total if file else 0
-        start = 0
+        faults: list[CsvFault] = []
+        start = total = 0
         async for rows in self._slices(spool):
             had = await self._had(tenant_id, serials := [serial_in(row) for row in rows])
             for index, serial in enumerate(serials, start):
@@ -177,15 +202,10 @@ class Imports:
                 else:
                     continue
                 total += 1
-                if len(taken) < MAX_FAULTS:
-                    taken.append(CsvFault(spool.lines[index], serial_column, SERIAL, words))
+                if len(faults) < MAX_FAULTS:
+                    faults.append(CsvFault(spool.lines[index], column, SERIAL, words))
             start += len(rows)
-        if total:
-            faults = sorted([*(file.faults if file else ()), *taken], key=lambda fault: (fault.line, fault.column))
-            report = ImportReport(uuid7(), tenant_id, len(spool), total, faults[:MAX_FAULTS], self._clock.now())
-            async with self._database.transaction() as tx:
-                await storage.add_report(tx, report)
-            raise InvalidCsv(total=total, import_id=str(report.import_id), violations=_violations(report.faults))
+        return faults, total
 
     async def _had(self, tenant_id: UUID, serials: Sequence[str]) -> set[str]:
         """Return those of some serials that units of the tenant have."""

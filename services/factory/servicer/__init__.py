@@ -11,6 +11,7 @@ from services.factory.operations.proofs import Proofs
 from services.factory.operations.settings import Settings
 from services.factory.operations.statements import Statements
 from services.factory.operations.unit_events import UnitEvents
+from services.factory.operations.unit_states import UnitStates
 from services.factory.operations.units import Units
 from services.factory.operations.watching import BatchWatch
 from services.factory.operations.webhooks import Webhooks
@@ -25,6 +26,7 @@ from services.factory.servicer.scans import ScanMethods
 from services.factory.servicer.settings import SettingsMethods
 from services.factory.servicer.statements import StatementMethods
 from services.factory.servicer.unit_events import UnitEventMethods
+from services.factory.servicer.unit_states import UnitStateMethods
 from services.factory.servicer.units import UnitMethods
 from services.factory.servicer.webhooks import WebhookMethods
 
@@ -34,6 +36,7 @@ class FactoryServicer(
     BatchMethods,
     ImportMethods,
     UnitMethods,
+    UnitStateMethods,
     ApiKeyMethods,
     ProofMethods,
     SettingsMethods,
@@ -54,6 +57,7 @@ class FactoryServicer(
         imports: Imports,
         watch: BatchWatch,
         units: Units,
+        unit_states: UnitStates,
         api_keys: ApiKeys,
         proofs: Proofs,
         settings: Settings,
@@ -70,6 +74,7 @@ class FactoryServicer(
         self._imports = imports
         self._watch = watch
         self._units = units
+        self._unit_states = unit_states
         self._api_keys = api_keys
         self._proofs = proofs
         self._settings = settings

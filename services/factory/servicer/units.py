@@ -8,6 +8,7 @@ from google.api import httpbody_pb2
 from services.common.paging import page_size
 from services.common.rpc.call import Call
 from services.factory.convert import units as convert
+from services.factory.convert.fields import who
 from services.factory.idempotency import Writes
 from services.factory.model.units import UnitState, UnitStateReason
 from services.factory.operations.units import Units
@@ -37,8 +38,12 @@ class UnitMethods:
         header = request.first_index == 0
         exported = self._units.export(call.caller.tenant, UUID(request.batch_id), first_index=request.first_index)
         async for units in exported:
-            yield convert.csv_chunk(units, header=header)
+            yield convert.csv_slice(units, header=header)
             header = False
+
+    async def get_unit(self, request: factory_pb2.GetUnitRequest, call: Call) -> factory_pb2.Unit:
+        """Return one unit."""
+        return convert.unit(await self._units.get(call.caller.tenant, convert.wanted(request)))
 
     async def render_code(self, request: factory_pb2.RenderCodeRequest, call: Call) -> httpbody_pb2.HttpBody:
         """Draw a unit's QR code, or fill its NFC tag."""
@@ -51,7 +56,12 @@ class UnitMethods:
             call,
             request,
             lambda tx: self._units.set_state(
-                tx, call.caller.tenant, request.unit_id, UnitState(request.state), UnitStateReason(request.reason)
+                tx,
+                call.caller.tenant,
+                request.unit_id,
+                UnitState(request.state),
+                UnitStateReason(request.reason),
+                who=who(call.caller),
             ),
             convert.unit,
         )

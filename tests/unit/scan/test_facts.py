@@ -82,7 +82,9 @@ async def test_units_that_are_asked_for_together_share_one_query() -> None:
     assert table.queries[1:] == [[4]]
 
 
-@pytest.mark.parametrize("payload", ["1", "batch:00000000-0000-0000-0000-000000000000", "what is this"])
+@pytest.mark.parametrize(
+    "payload", ["1", "1-1", "0-900000", "7,0-2,9", "batch:00000000-0000-0000-0000-000000000000", "what is this"]
+)
 async def test_news_make_it_forget(payload: str) -> None:
     table = Table(unit(1))
     cache = table.cache()
@@ -92,11 +94,12 @@ async def test_news_make_it_forget(payload: str) -> None:
     assert await cache.get([1]) == {1: unit(1, UnitState.RECALLED)}
 
 
-async def test_news_of_another_unit_change_nothing() -> None:
+@pytest.mark.parametrize("payload", ["2", "2-1000000", "0-0,2-3", "11"])
+async def test_news_of_another_unit_change_nothing(payload: str) -> None:
     table = Table(unit(1))
     cache = table.cache()
     await cache.get([1])
-    news.apply("2", cache)
+    news.apply(payload, cache)
     await cache.get([1])
     assert len(table.queries) == 1
 

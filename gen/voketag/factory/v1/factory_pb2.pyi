@@ -4,6 +4,7 @@ isort:skip_file
 Factory: what a partner's ERP registers and takes away."""
 
 from collections import abc as _abc
+from google.api import httpbody_pb2 as _httpbody_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
@@ -144,6 +145,38 @@ UNIT_STATE_REASON_COUNTERFEIT: UnitStateReason.ValueType  # 6
 UNIT_STATE_REASON_OTHER: UnitStateReason.ValueType  # 7
 """Anything else."""
 Global___UnitStateReason: _TypeAlias = UnitStateReason  # noqa: Y015
+
+class _JobState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _JobStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    JOB_STATE_UNSPECIFIED: _JobState.ValueType  # 0
+    """Never sent."""
+    JOB_STATE_PENDING: _JobState.ValueType  # 1
+    """Waits for a worker."""
+    JOB_STATE_RUNNING: _JobState.ValueType  # 2
+    """Under way."""
+    JOB_STATE_DONE: _JobState.ValueType  # 3
+    """Done; `missing` serials, if any, were not found."""
+    JOB_STATE_FAILED: _JobState.ValueType  # 4
+    """Given up; `error` says why. What was changed stays changed."""
+
+class JobState(_JobState, metaclass=_JobStateEnumTypeWrapper):
+    """The life of a job."""
+
+JOB_STATE_UNSPECIFIED: JobState.ValueType  # 0
+"""Never sent."""
+JOB_STATE_PENDING: JobState.ValueType  # 1
+"""Waits for a worker."""
+JOB_STATE_RUNNING: JobState.ValueType  # 2
+"""Under way."""
+JOB_STATE_DONE: JobState.ValueType  # 3
+"""Done; `missing` serials, if any, were not found."""
+JOB_STATE_FAILED: JobState.ValueType  # 4
+"""Given up; `error` says why. What was changed stays changed."""
+Global___JobState: _TypeAlias = JobState  # noqa: Y015
 
 @_typing.final
 class Product(_message.Message):
@@ -905,6 +938,26 @@ class Unit(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class AttributesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     INDEX_FIELD_NUMBER: _builtins.int
     UNIT_ID_FIELD_NUMBER: _builtins.int
     SERIAL_FIELD_NUMBER: _builtins.int
@@ -912,6 +965,9 @@ class Unit(_message.Message):
     URL_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     STATE_REASON_FIELD_NUMBER: _builtins.int
+    STATE_CHANGED_AT_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    BATCH_ID_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Position in the batch, and in its tree, from 0."""
     unit_id: _builtins.int
@@ -926,6 +982,16 @@ class Unit(_message.Message):
     """State."""
     state_reason: Global___UnitStateReason.ValueType
     """Why the state last changed."""
+    batch_id: _builtins.str
+    """UUID of its batch."""
+    @_builtins.property
+    def state_changed_at(self) -> _timestamp_pb2.Timestamp:
+        """When the state last changed; absent when it never did."""
+
+    @_builtins.property
+    def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The further columns of the file that it was imported from."""
+
     def __init__(
         self,
         *,
@@ -936,10 +1002,13 @@ class Unit(_message.Message):
         url: _builtins.str = ...,
         state: Global___UnitState.ValueType = ...,
         state_reason: Global___UnitStateReason.ValueType = ...,
+        state_changed_at: _timestamp_pb2.Timestamp | None = ...,
+        attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        batch_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["state_changed_at", b"state_changed_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "index", b"index", "serial", b"serial", "state", b"state", "state_reason", b"state_reason", "unit_id", b"unit_id", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "batch_id", b"batch_id", "code", b"code", "index", b"index", "serial", b"serial", "state", b"state", "state_changed_at", b"state_changed_at", "state_reason", b"state_reason", "unit_id", b"unit_id", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1030,6 +1099,38 @@ class ExportUnitsRequest(_message.Message):
 Global___ExportUnitsRequest: _TypeAlias = ExportUnitsRequest  # noqa: Y015
 
 @_typing.final
+class GetUnitRequest(_message.Message):
+    """Asks for one unit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_ID_FIELD_NUMBER: _builtins.int
+    SERIAL_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    unit_id: _builtins.int
+    """The unit's id."""
+    serial: _builtins.str
+    """Serial number."""
+    code: _builtins.str
+    """The printed code. INVALID_ARGUMENT (MALFORMED_CODE) for what has not the form of one."""
+    def __init__(
+        self,
+        *,
+        unit_id: _builtins.int = ...,
+        serial: _builtins.str = ...,
+        code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "serial", b"serial", "unit", b"unit", "unit_id", b"unit_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "serial", b"serial", "unit", b"unit", "unit_id", b"unit_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_unit: _TypeAlias = _typing.Literal["unit_id", "serial", "code"]  # noqa: Y015
+    _WhichOneofArgType_unit: _TypeAlias = _typing.Literal["unit", b"unit"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_unit) -> _WhichOneofReturnType_unit | None: ...
+
+Global___GetUnitRequest: _TypeAlias = GetUnitRequest  # noqa: Y015
+
+@_typing.final
 class RenderCodeRequest(_message.Message):
     """Asks for one QR code."""
 
@@ -1094,6 +1195,296 @@ class SetUnitStateRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetUnitStateRequest: _TypeAlias = SetUnitStateRequest  # noqa: Y015
+
+@_typing.final
+class UnitRange(_message.Message):
+    """Units of a batch by their index."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BATCH_ID_FIELD_NUMBER: _builtins.int
+    FIRST_INDEX_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    batch_id: _builtins.str
+    """UUID of the batch."""
+    first_index: _builtins.int
+    """First index."""
+    count: _builtins.int
+    """Number of units; 0 means all from first_index on."""
+    def __init__(
+        self,
+        *,
+        batch_id: _builtins.str = ...,
+        first_index: _builtins.int = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "count", b"count", "first_index", b"first_index"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnitRange: _TypeAlias = UnitRange  # noqa: Y015
+
+@_typing.final
+class UnitSerials(_message.Message):
+    """Units by their serials."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERIALS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def serials(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Serial numbers, at most 10,000; more come as a file."""
+
+    def __init__(
+        self,
+        *,
+        serials: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["serials", b"serials"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnitSerials: _TypeAlias = UnitSerials  # noqa: Y015
+
+@_typing.final
+class SetUnitStatesRequest(_message.Message):
+    """Changes the state of many units."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RANGE_FIELD_NUMBER: _builtins.int
+    SERIALS_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    state: Global___UnitState.ValueType
+    """The new state."""
+    reason: Global___UnitStateReason.ValueType
+    """Why."""
+    request_id: _builtins.str
+    """Idempotency key, a UUID."""
+    @_builtins.property
+    def range(self) -> Global___UnitRange:
+        """A batch, or a range of it."""
+
+    @_builtins.property
+    def serials(self) -> Global___UnitSerials:
+        """A list of serials."""
+
+    def __init__(
+        self,
+        *,
+        range: Global___UnitRange | None = ...,
+        serials: Global___UnitSerials | None = ...,
+        state: Global___UnitState.ValueType = ...,
+        reason: Global___UnitStateReason.ValueType = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["range", b"range", "serials", b"serials", "units", b"units"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["range", b"range", "reason", b"reason", "request_id", b"request_id", "serials", b"serials", "state", b"state", "units", b"units"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_units: _TypeAlias = _typing.Literal["range", "serials"]  # noqa: Y015
+    _WhichOneofArgType_units: _TypeAlias = _typing.Literal["units", b"units"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_units) -> _WhichOneofReturnType_units | None: ...
+
+Global___SetUnitStatesRequest: _TypeAlias = SetUnitStatesRequest  # noqa: Y015
+
+@_typing.final
+class SetUnitStatesCsvRequest(_message.Message):
+    """Changes the state of the units in a file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    FILE_FIELD_NUMBER: _builtins.int
+    state: Global___UnitState.ValueType
+    """The new state."""
+    reason: Global___UnitStateReason.ValueType
+    """Why."""
+    request_id: _builtins.str
+    """Idempotency key, a UUID."""
+    @_builtins.property
+    def file(self) -> _httpbody_pb2.HttpBody:
+        """The file, `text/csv`, with a column `serial`."""
+
+    def __init__(
+        self,
+        *,
+        state: Global___UnitState.ValueType = ...,
+        reason: Global___UnitStateReason.ValueType = ...,
+        request_id: _builtins.str = ...,
+        file: _httpbody_pb2.HttpBody | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["file", b"file"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "reason", b"reason", "request_id", b"request_id", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetUnitStatesCsvRequest: _TypeAlias = SetUnitStatesCsvRequest  # noqa: Y015
+
+@_typing.final
+class UnitStateJob(_message.Message):
+    """A change of many units' states."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    UNIT_STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
+    MISSING_COUNT_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    FINISHED_AT_FIELD_NUMBER: _builtins.int
+    CREATED_BY_FIELD_NUMBER: _builtins.int
+    BATCH_ID_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """UUID (version 7)."""
+    state: Global___JobState.ValueType
+    """Where it stands."""
+    unit_state: Global___UnitState.ValueType
+    """The state that units get."""
+    reason: Global___UnitStateReason.ValueType
+    """Why."""
+    total: _builtins.int
+    """Units, or serials, asked for."""
+    done: _builtins.int
+    """Units, or serials, looked at so far."""
+    changed: _builtins.int
+    """Units that were changed; the others were in that state, for that reason, already."""
+    missing_count: _builtins.int
+    """How many serials the tenant has no issued unit of."""
+    error: _builtins.str
+    """Why it failed."""
+    created_by: _builtins.str
+    """Who ordered it: `key <id>` or `user <uuid>`."""
+    batch_id: _builtins.str
+    """UUID of the batch; empty for a job on serials."""
+    @_builtins.property
+    def missing(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Serials that the tenant has no issued unit of, the first 100."""
+
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was ordered."""
+
+    @_builtins.property
+    def finished_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was done or given up; absent before."""
+
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+        state: Global___JobState.ValueType = ...,
+        unit_state: Global___UnitState.ValueType = ...,
+        reason: Global___UnitStateReason.ValueType = ...,
+        total: _builtins.int = ...,
+        done: _builtins.int = ...,
+        changed: _builtins.int = ...,
+        missing: _abc.Iterable[_builtins.str] | None = ...,
+        missing_count: _builtins.int = ...,
+        error: _builtins.str = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+        finished_at: _timestamp_pb2.Timestamp | None = ...,
+        created_by: _builtins.str = ...,
+        batch_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "finished_at", b"finished_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "changed", b"changed", "created_at", b"created_at", "created_by", b"created_by", "done", b"done", "error", b"error", "finished_at", b"finished_at", "job_id", b"job_id", "missing", b"missing", "missing_count", b"missing_count", "reason", b"reason", "state", b"state", "total", b"total", "unit_state", b"unit_state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnitStateJob: _TypeAlias = UnitStateJob  # noqa: Y015
+
+@_typing.final
+class GetUnitStateJobRequest(_message.Message):
+    """Asks for one job."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """UUID."""
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetUnitStateJobRequest: _TypeAlias = GetUnitStateJobRequest  # noqa: Y015
+
+@_typing.final
+class ListUnitStateJobsRequest(_message.Message):
+    """Asks for a page of jobs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Rows on the page: 0 means 50; more than 1000 means 1000."""
+    page_token: _builtins.str
+    """From the previous page."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListUnitStateJobsRequest: _TypeAlias = ListUnitStateJobsRequest  # noqa: Y015
+
+@_typing.final
+class ListUnitStateJobsResponse(_message.Message):
+    """A page of jobs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOBS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnitStateJob]:
+        """The jobs."""
+
+    def __init__(
+        self,
+        *,
+        jobs: _abc.Iterable[Global___UnitStateJob] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["jobs", b"jobs", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListUnitStateJobsResponse: _TypeAlias = ListUnitStateJobsResponse  # noqa: Y015
 
 @_typing.final
 class ApiKey(_message.Message):

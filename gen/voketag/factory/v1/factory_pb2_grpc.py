@@ -137,6 +137,11 @@ class FactoryServiceStub:
                 request_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.ExportUnitsRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.GetUnit = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/GetUnit',
+                request_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.GetUnitRequest.SerializeToString,
+                response_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Unit.FromString,
+                _registered_method=True)
         self.RenderCode = channel.unary_unary(
                 '/voketag.factory.v1.FactoryService/RenderCode',
                 request_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.RenderCodeRequest.SerializeToString,
@@ -146,6 +151,26 @@ class FactoryServiceStub:
                 '/voketag.factory.v1.FactoryService/SetUnitState',
                 request_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.SetUnitStateRequest.SerializeToString,
                 response_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Unit.FromString,
+                _registered_method=True)
+        self.SetUnitStates = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/SetUnitStates',
+                request_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.SetUnitStatesRequest.SerializeToString,
+                response_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.UnitStateJob.FromString,
+                _registered_method=True)
+        self.SetUnitStatesCsv = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/SetUnitStatesCsv',
+                request_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.SetUnitStatesCsvRequest.SerializeToString,
+                response_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.UnitStateJob.FromString,
+                _registered_method=True)
+        self.GetUnitStateJob = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/GetUnitStateJob',
+                request_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.GetUnitStateJobRequest.SerializeToString,
+                response_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.UnitStateJob.FromString,
+                _registered_method=True)
+        self.ListUnitStateJobs = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/ListUnitStateJobs',
+                request_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.ListUnitStateJobsRequest.SerializeToString,
+                response_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.ListUnitStateJobsResponse.FromString,
                 _registered_method=True)
         self.CreateApiKey = channel.unary_unary(
                 '/voketag.factory.v1.FactoryService/CreateApiKey',
@@ -421,8 +446,16 @@ class FactoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExportUnits(self, request, context):
-        """Streams the units of a batch as CSV (RFC 4180, UTF-8, CRLF, header `index,unit_id,serial,code,url,state`), in
-        index order. A consumer that has rows already starts at first_index (no header then).
+        """Streams the units of a batch as CSV (RFC 4180, UTF-8, CRLF, header `index,unit_id,serial,code,url,state` and, for an
+        imported batch, the file's further columns), in index order. A consumer that has rows already starts at first_index
+        (no header then). Cells that a spreadsheet would run as a formula begin with an apostrophe (docs/csv.md).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetUnit(self, request, context):
+        """Returns one unit, found by its id, its serial or its code. NOT_FOUND (UNIT_NOT_FOUND) before its batch is issued.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -437,6 +470,36 @@ class FactoryServiceServicer:
 
     def SetUnitState(self, request, context):
         """Changes the state of one unit. Scan obeys within a second.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetUnitStates(self, request, context):
+        """Changes the state of many units: of a batch, a range of it, or a list of serials. Answers at once with a job; Scan obeys
+        each unit within a second of its change.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetUnitStatesCsv(self, request, context):
+        """The same for the serials in a CSV file (column `serial`; others are ignored), at most 10 MiB: RESOURCE_EXHAUSTED
+        (FILE_TOO_LARGE) beyond. INVALID_ARGUMENT (INVALID_CSV) as for ImportUnits.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetUnitStateJob(self, request, context):
+        """Returns how a job stands. NOT_FOUND (JOB_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListUnitStateJobs(self, request, context):
+        """Lists the tenant's jobs, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -738,6 +801,11 @@ def add_FactoryServiceServicer_to_server(servicer, server):
                     request_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.ExportUnitsRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
+            'GetUnit': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetUnit,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.GetUnitRequest.FromString,
+                    response_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Unit.SerializeToString,
+            ),
             'RenderCode': grpc.unary_unary_rpc_method_handler(
                     servicer.RenderCode,
                     request_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.RenderCodeRequest.FromString,
@@ -747,6 +815,26 @@ def add_FactoryServiceServicer_to_server(servicer, server):
                     servicer.SetUnitState,
                     request_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.SetUnitStateRequest.FromString,
                     response_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Unit.SerializeToString,
+            ),
+            'SetUnitStates': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetUnitStates,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.SetUnitStatesRequest.FromString,
+                    response_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.UnitStateJob.SerializeToString,
+            ),
+            'SetUnitStatesCsv': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetUnitStatesCsv,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.SetUnitStatesCsvRequest.FromString,
+                    response_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.UnitStateJob.SerializeToString,
+            ),
+            'GetUnitStateJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetUnitStateJob,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.GetUnitStateJobRequest.FromString,
+                    response_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.UnitStateJob.SerializeToString,
+            ),
+            'ListUnitStateJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUnitStateJobs,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.ListUnitStateJobsRequest.FromString,
+                    response_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.ListUnitStateJobsResponse.SerializeToString,
             ),
             'CreateApiKey': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateApiKey,
@@ -1389,6 +1477,33 @@ class FactoryService:
             _registered_method=True)
 
     @staticmethod
+    def GetUnit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/GetUnit',
+            voketag_dot_factory_dot_v1_dot_factory__pb2.GetUnitRequest.SerializeToString,
+            voketag_dot_factory_dot_v1_dot_factory__pb2.Unit.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def RenderCode(request,
             target,
             options=(),
@@ -1432,6 +1547,114 @@ class FactoryService:
             '/voketag.factory.v1.FactoryService/SetUnitState',
             voketag_dot_factory_dot_v1_dot_factory__pb2.SetUnitStateRequest.SerializeToString,
             voketag_dot_factory_dot_v1_dot_factory__pb2.Unit.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetUnitStates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/SetUnitStates',
+            voketag_dot_factory_dot_v1_dot_factory__pb2.SetUnitStatesRequest.SerializeToString,
+            voketag_dot_factory_dot_v1_dot_factory__pb2.UnitStateJob.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetUnitStatesCsv(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/SetUnitStatesCsv',
+            voketag_dot_factory_dot_v1_dot_factory__pb2.SetUnitStatesCsvRequest.SerializeToString,
+            voketag_dot_factory_dot_v1_dot_factory__pb2.UnitStateJob.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetUnitStateJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/GetUnitStateJob',
+            voketag_dot_factory_dot_v1_dot_factory__pb2.GetUnitStateJobRequest.SerializeToString,
+            voketag_dot_factory_dot_v1_dot_factory__pb2.UnitStateJob.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUnitStateJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/ListUnitStateJobs',
+            voketag_dot_factory_dot_v1_dot_factory__pb2.ListUnitStateJobsRequest.SerializeToString,
+            voketag_dot_factory_dot_v1_dot_factory__pb2.ListUnitStateJobsResponse.FromString,
             options,
             channel_credentials,
             insecure,

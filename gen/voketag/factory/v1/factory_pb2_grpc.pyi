@@ -91,13 +91,28 @@ class FactoryServiceStub:
     ListUnits: _grpc.UnaryUnaryMultiCallable[_factory_pb2.ListUnitsRequest, _factory_pb2.ListUnitsResponse]
     """Lists the units of a batch in index order. Units are visible once all of them are issued."""
     ExportUnits: _grpc.UnaryStreamMultiCallable[_factory_pb2.ExportUnitsRequest, _httpbody_pb2.HttpBody]
-    """Streams the units of a batch as CSV (RFC 4180, UTF-8, CRLF, header `index,unit_id,serial,code,url,state`), in
-    index order. A consumer that has rows already starts at first_index (no header then).
+    """Streams the units of a batch as CSV (RFC 4180, UTF-8, CRLF, header `index,unit_id,serial,code,url,state` and, for an
+    imported batch, the file's further columns), in index order. A consumer that has rows already starts at first_index
+    (no header then). Cells that a spreadsheet would run as a formula begin with an apostrophe (docs/csv.md).
     """
+    GetUnit: _grpc.UnaryUnaryMultiCallable[_factory_pb2.GetUnitRequest, _factory_pb2.Unit]
+    """Returns one unit, found by its id, its serial or its code. NOT_FOUND (UNIT_NOT_FOUND) before its batch is issued."""
     RenderCode: _grpc.UnaryUnaryMultiCallable[_factory_pb2.RenderCodeRequest, _httpbody_pb2.HttpBody]
     """Renders one unit's URL as a QR code (ISO/IEC 18004, level M), or as the content of an NFC tag."""
     SetUnitState: _grpc.UnaryUnaryMultiCallable[_factory_pb2.SetUnitStateRequest, _factory_pb2.Unit]
     """Changes the state of one unit. Scan obeys within a second."""
+    SetUnitStates: _grpc.UnaryUnaryMultiCallable[_factory_pb2.SetUnitStatesRequest, _factory_pb2.UnitStateJob]
+    """Changes the state of many units: of a batch, a range of it, or a list of serials. Answers at once with a job; Scan obeys
+    each unit within a second of its change.
+    """
+    SetUnitStatesCsv: _grpc.UnaryUnaryMultiCallable[_factory_pb2.SetUnitStatesCsvRequest, _factory_pb2.UnitStateJob]
+    """The same for the serials in a CSV file (column `serial`; others are ignored), at most 10 MiB: RESOURCE_EXHAUSTED
+    (FILE_TOO_LARGE) beyond. INVALID_ARGUMENT (INVALID_CSV) as for ImportUnits.
+    """
+    GetUnitStateJob: _grpc.UnaryUnaryMultiCallable[_factory_pb2.GetUnitStateJobRequest, _factory_pb2.UnitStateJob]
+    """Returns how a job stands. NOT_FOUND (JOB_NOT_FOUND)."""
+    ListUnitStateJobs: _grpc.UnaryUnaryMultiCallable[_factory_pb2.ListUnitStateJobsRequest, _factory_pb2.ListUnitStateJobsResponse]
+    """Lists the tenant's jobs, newest first."""
     CreateApiKey: _grpc.UnaryUnaryMultiCallable[_factory_pb2.CreateApiKeyRequest, _factory_pb2.CreateApiKeyResponse]
     """Makes an API key. The secret is in this answer and nowhere else, ever; a replay of the same request_id
     returns the key without it.
@@ -221,13 +236,28 @@ class FactoryServiceAsyncStub(FactoryServiceStub):
     ListUnits: _aio.UnaryUnaryMultiCallable[_factory_pb2.ListUnitsRequest, _factory_pb2.ListUnitsResponse]  # type: ignore[assignment]
     """Lists the units of a batch in index order. Units are visible once all of them are issued."""
     ExportUnits: _aio.UnaryStreamMultiCallable[_factory_pb2.ExportUnitsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
-    """Streams the units of a batch as CSV (RFC 4180, UTF-8, CRLF, header `index,unit_id,serial,code,url,state`), in
-    index order. A consumer that has rows already starts at first_index (no header then).
+    """Streams the units of a batch as CSV (RFC 4180, UTF-8, CRLF, header `index,unit_id,serial,code,url,state` and, for an
+    imported batch, the file's further columns), in index order. A consumer that has rows already starts at first_index
+    (no header then). Cells that a spreadsheet would run as a formula begin with an apostrophe (docs/csv.md).
     """
+    GetUnit: _aio.UnaryUnaryMultiCallable[_factory_pb2.GetUnitRequest, _factory_pb2.Unit]  # type: ignore[assignment]
+    """Returns one unit, found by its id, its serial or its code. NOT_FOUND (UNIT_NOT_FOUND) before its batch is issued."""
     RenderCode: _aio.UnaryUnaryMultiCallable[_factory_pb2.RenderCodeRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Renders one unit's URL as a QR code (ISO/IEC 18004, level M), or as the content of an NFC tag."""
     SetUnitState: _aio.UnaryUnaryMultiCallable[_factory_pb2.SetUnitStateRequest, _factory_pb2.Unit]  # type: ignore[assignment]
     """Changes the state of one unit. Scan obeys within a second."""
+    SetUnitStates: _aio.UnaryUnaryMultiCallable[_factory_pb2.SetUnitStatesRequest, _factory_pb2.UnitStateJob]  # type: ignore[assignment]
+    """Changes the state of many units: of a batch, a range of it, or a list of serials. Answers at once with a job; Scan obeys
+    each unit within a second of its change.
+    """
+    SetUnitStatesCsv: _aio.UnaryUnaryMultiCallable[_factory_pb2.SetUnitStatesCsvRequest, _factory_pb2.UnitStateJob]  # type: ignore[assignment]
+    """The same for the serials in a CSV file (column `serial`; others are ignored), at most 10 MiB: RESOURCE_EXHAUSTED
+    (FILE_TOO_LARGE) beyond. INVALID_ARGUMENT (INVALID_CSV) as for ImportUnits.
+    """
+    GetUnitStateJob: _aio.UnaryUnaryMultiCallable[_factory_pb2.GetUnitStateJobRequest, _factory_pb2.UnitStateJob]  # type: ignore[assignment]
+    """Returns how a job stands. NOT_FOUND (JOB_NOT_FOUND)."""
+    ListUnitStateJobs: _aio.UnaryUnaryMultiCallable[_factory_pb2.ListUnitStateJobsRequest, _factory_pb2.ListUnitStateJobsResponse]  # type: ignore[assignment]
+    """Lists the tenant's jobs, newest first."""
     CreateApiKey: _aio.UnaryUnaryMultiCallable[_factory_pb2.CreateApiKeyRequest, _factory_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
     """Makes an API key. The secret is in this answer and nowhere else, ever; a replay of the same request_id
     returns the key without it.
@@ -456,9 +486,18 @@ class FactoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _factory_pb2.ExportUnitsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
-        """Streams the units of a batch as CSV (RFC 4180, UTF-8, CRLF, header `index,unit_id,serial,code,url,state`), in
-        index order. A consumer that has rows already starts at first_index (no header then).
+        """Streams the units of a batch as CSV (RFC 4180, UTF-8, CRLF, header `index,unit_id,serial,code,url,state` and, for an
+        imported batch, the file's further columns), in index order. A consumer that has rows already starts at first_index
+        (no header then). Cells that a spreadsheet would run as a formula begin with an apostrophe (docs/csv.md).
         """
+
+    @_abc_1.abstractmethod
+    def GetUnit(
+        self,
+        request: _factory_pb2.GetUnitRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_factory_pb2.Unit, _abc.Awaitable[_factory_pb2.Unit]]:
+        """Returns one unit, found by its id, its serial or its code. NOT_FOUND (UNIT_NOT_FOUND) before its batch is issued."""
 
     @_abc_1.abstractmethod
     def RenderCode(
@@ -475,6 +514,42 @@ class FactoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_factory_pb2.Unit, _abc.Awaitable[_factory_pb2.Unit]]:
         """Changes the state of one unit. Scan obeys within a second."""
+
+    @_abc_1.abstractmethod
+    def SetUnitStates(
+        self,
+        request: _factory_pb2.SetUnitStatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_factory_pb2.UnitStateJob, _abc.Awaitable[_factory_pb2.UnitStateJob]]:
+        """Changes the state of many units: of a batch, a range of it, or a list of serials. Answers at once with a job; Scan obeys
+        each unit within a second of its change.
+        """
+
+    @_abc_1.abstractmethod
+    def SetUnitStatesCsv(
+        self,
+        request: _factory_pb2.SetUnitStatesCsvRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_factory_pb2.UnitStateJob, _abc.Awaitable[_factory_pb2.UnitStateJob]]:
+        """The same for the serials in a CSV file (column `serial`; others are ignored), at most 10 MiB: RESOURCE_EXHAUSTED
+        (FILE_TOO_LARGE) beyond. INVALID_ARGUMENT (INVALID_CSV) as for ImportUnits.
+        """
+
+    @_abc_1.abstractmethod
+    def GetUnitStateJob(
+        self,
+        request: _factory_pb2.GetUnitStateJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_factory_pb2.UnitStateJob, _abc.Awaitable[_factory_pb2.UnitStateJob]]:
+        """Returns how a job stands. NOT_FOUND (JOB_NOT_FOUND)."""
+
+    @_abc_1.abstractmethod
+    def ListUnitStateJobs(
+        self,
+        request: _factory_pb2.ListUnitStateJobsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_factory_pb2.ListUnitStateJobsResponse, _abc.Awaitable[_factory_pb2.ListUnitStateJobsResponse]]:
+        """Lists the tenant's jobs, newest first."""
 
     @_abc_1.abstractmethod
     def CreateApiKey(

@@ -5,6 +5,7 @@ It has a stack of its own (free ports, a temporary folder), takes well under 90 
 """
 
 import json
+import queue
 import shutil
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from deploy.local.errors import StackError
 from deploy.local.stack import LocalStack
 from deploy.local.supervisor import Stopped, stopped_by_signals
 from deploy.local.terminal import Terminal
+from deploy.local.webhook_receiver import WebhookReceiver
 from voketag_kernel.notes import VerifierKey
 from voketag_sdk import Batch, BatchState, Client, ExportedUnit, verify_log, verify_receipt
 from voketag_sdk.errors import ReceiptError, UnknownCode, VokeTagError
@@ -28,6 +30,7 @@ from voketag_sdk.errors import ReceiptError, UnknownCode, VokeTagError
 QUANTITY = 10_000
 BURST = 12
 _LEDGER_SECONDS = 10
+_WEBHOOK_SECONDS = 15
 _PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148"
 _COLOURS = {"AUTHENTIC": "green", "WARNING": "yellow"}
 
@@ -51,6 +54,24 @@ class Demo:
         self._ledger(scan)
 
     def _order(self) -> Batch:
+        """Order codes; the factory's ERP hears by a webhook when they are on the chain."""
+        with WebhookReceiver() as erp:
+            new = self._client.webhooks.create(erp.url, events=["batch.completed"])
+            erp.secret = new.secret
+            batch = self._wait_for_codes()
+            self._hear_of(batch, erp)
+        return batch
+
+    def _hear_of(self, batch: Batch, erp: WebhookReceiver) -> None:
+        try:
+            event = erp.events.get(timeout=_WEBHOOK_SECONDS)
+        except queue.Empty:
+            raise StackError("no webhook came that the SDK believes") from None
+        if event.data["batch_id"] != batch.id:
+            raise StackError(f"a webhook told of another batch: {event}")
+        self._terminal.tick("webhook", f"{event.type} came to the factory's ERP, its signature verified")
+
+    def _wait_for_codes(self) -> Batch:
         show = self._terminal
         show.heading(1, "A factory registers a product")
         product = self._client.products.create(sku="AURORA-30", name="Aurora Serum 30 ml", gtin="7891234567895")

@@ -24,7 +24,7 @@ _DURATION = re.compile(r"[0-9]+[smhdw]")
 def _defined() -> dict[str, set[str]]:
     """Labels of every series that the services define, by its name as Prometheus has it."""
     for module in pkgutil.walk_packages(services.__path__, "services."):
-        if module.name.rpartition(".")[2] in {"metrics", "interceptors", "queue"}:
+        if module.name.rpartition(".")[2] in {"metrics", "interceptors", "queue", "jobs", "webhook_jobs"}:
             importlib.import_module(module.name)
     found = {}
     for metric in set(REGISTRY._collector_to_names):

@@ -1,13 +1,16 @@
 """A partner's program that uses every method once; test_sdk_against_the_stack.py runs it with the installed wheel."""
 
 import os
+import queue
 import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import date
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import voketag_sdk
-from voketag_sdk import BatchState, Client, Product, Unit, UnitState, UnitStateReason, errors
+from voketag_sdk import BatchState, Client, Product, Unit, UnitState, UnitStateReason, WebhookDeliveryState, errors
 
 URL = os.environ["VOKETAG_URL"]
 
@@ -82,6 +85,60 @@ def api_keys(voketag: Client, batch_id: str) -> None:
         refused(errors.Unauthenticated, lambda: line.batches.get(batch_id))
 
 
+def webhooks(voketag: Client) -> None:
+    came: queue.Queue[tuple[bytes, dict[str, str]]] = queue.Queue()
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            came.put((self.rfile.read(int(self.headers["content-length"])), dict(self.headers.items())))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the library's name
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Receiver) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        new = voketag.webhooks.create(f"http://127.0.0.1:{server.server_port}/hook", events=["batch.failed"])
+        endpoint = new.endpoint
+        sent = voketag.webhooks.test(endpoint.id)
+        body, headers = came.get(timeout=30)
+        event = voketag_sdk.webhooks.verify(body, headers, new.secret)
+        assert (event.id, event.type, event.data) == (sent.event_id, "webhook.test", {"endpoint_id": endpoint.id})
+        refused(errors.WrongWebhookSignature, lambda: voketag_sdk.webhooks.verify(body + b" ", headers, new.secret))
+        rotated = voketag.webhooks.rotate_secret(endpoint.id, overlap_seconds=60)
+        assert voketag.webhooks.redeliver(endpoint.id, delivery_id=sent.id) == 1
+        body, headers = came.get(timeout=30)
+        for secret in (new.secret, rotated.secret):
+            assert voketag_sdk.webhooks.verify(body, headers, secret).id == event.id
+        until = time.monotonic() + 10
+        while (found := voketag.webhooks.delivery(endpoint.id, sent.id)).next_attempt_at is not None:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        assert (found.state, [each.status for each in found.log]) == (WebhookDeliveryState.DELIVERED, [204, 204])
+        server.shutdown()
+    assert [each.id for each in voketag.webhooks.deliveries(endpoint.id, state=found.state)] == [sent.id]
+    changed = voketag.webhooks.update(endpoint.id, description="ERP", disabled=True)
+    assert voketag.webhooks.get(endpoint.id) == changed
+    assert endpoint.id in [each.id for each in voketag.webhooks.list()]
+    refused(errors.WebhookDisabled, lambda: voketag.webhooks.test(endpoint.id))
+    refused(errors.WebhookTargetRefused, lambda: voketag.webhooks.create("http://name.invalid/"))
+    voketag.webhooks.delete(endpoint.id)
+    refused(errors.WebhookNotFound, lambda: voketag.webhooks.get(endpoint.id))
+
+
+def dead_letters(voketag: Client) -> None:
+    assert voketag.dead_letters.list(include_resolved=True).all() == []
+    assert voketag.dead_letters.replay_all("webhook.delivery").count == 0
+    nothing = "0190a7c0-0000-7000-8000-000000000000"
+    for call in (
+        lambda: voketag.dead_letters.get(nothing),
+        lambda: voketag.dead_letters.replay(nothing),
+        lambda: voketag.dead_letters.discard(nothing, reason="sold out"),
+    ):
+        refused(errors.DeadLetterNotFound, call)
+
+
 def refused(kind: type[errors.VokeTagError], call: Callable[[], object]) -> errors.VokeTagError:
     try:
         call()
@@ -98,6 +155,8 @@ def main() -> None:
         unit = units(voketag, batch_id)
         refusals(voketag, batch_id)
         api_keys(voketag, batch_id)
+        webhooks(voketag)
+        dead_letters(voketag)
         assert voketag.products.archive(product.id).archived
         refused(errors.ProductArchived, lambda: voketag.batches.create(product.id, quantity=1))
         time.sleep(1)  # Scan obeys a recall within a second

@@ -15,7 +15,6 @@ TOPICS = frozenset(
         "unit.reported",
         "unit.high_risk",
         "key.expiring",
-        "import.failed",
     }
 )
 """Everything that happens, and that endpoints can ask for. docs/webhooks.md says what each tells."""

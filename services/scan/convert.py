@@ -15,7 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from services.common.rpc.call import Call
 from services.scan import messages
 from services.scan.language import Language, language_of
-from services.scan.model import BatchFacts, Device, Notice, ProductFacts, Scan, TakenReport, UnitProof
+from services.scan.model import AnchorProofs, BatchFacts, Device, Notice, ProductFacts, Scan, TakenReport, UnitProof
 from services.scan.operations.ledger import Consistency, LogFile
 from services.scan.operations.pages import Page
 from services.scan.page import advice_of
@@ -23,10 +23,11 @@ from services.scan.watched_files import PartHealth
 from voketag.anchor.v1 import anchor_pb2
 from voketag.factory.v1 import factory_pb2, unit_events_pb2
 from voketag.scan.v1 import ledger_pb2, scan_pb2
-from voketag_kernel.receipts import AnchorProof, Receipt
+from voketag_kernel.receipts import AnchorProof, ChainAnchor, Receipt
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _GRPC_LIBRARY = re.compile(r"grpc-[\w-]+/\S+(?: \([^)]*\))?")
+_DRY = "dry"  # Anchor's name for the chain that is none
 
 
 def device(call: Call, hints: scan_pb2.Device | None = None) -> Device:
@@ -193,11 +194,20 @@ def unit_proof(proof: factory_pb2.UnitProof) -> UnitProof:
     )
 
 
-def anchor_proof(anchor: anchor_pb2.Anchor) -> AnchorProof | None:
-    """Return Anchor's part of a receipt, None until the chain has confirmed it."""
-    if anchor.state != anchor_pb2.ANCHOR_STATE_CONFIRMED:
-        return None
-    inclusion = anchor.inclusion
+def anchor_proofs(anchor: anchor_pb2.Anchor) -> AnchorProofs:
+    """Return Anchor's part of a receipt: what the chains have confirmed. The dry chain is none and stands nowhere."""
+    real = [one for one in anchor.chains if one.chain != _DRY]
+    confirmed = [
+        ChainAnchor(one.chain, _anchor_proof(one.inclusion))
+        for one in real
+        if one.state == anchor_pb2.ANCHOR_STATE_CONFIRMED
+    ]
+    own = next((one.proof for one in confirmed if one.chain == anchor.chain), None)
+    several = any(one.chain != anchor.chain for one in real)
+    return AnchorProofs(own, tuple(confirmed) if several else ())
+
+
+def _anchor_proof(inclusion: anchor_pb2.AnchorInclusion) -> AnchorProof:
     return AnchorProof(
         leaf_index=inclusion.leaf_index,
         tree_size=inclusion.tree_size,

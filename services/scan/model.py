@@ -6,6 +6,8 @@ from datetime import date, datetime
 from enum import Enum
 from uuid import UUID
 
+from voketag_kernel.receipts import AnchorProof, ChainAnchor
+
 
 class UnitState(Enum):
     """The state that the maker gave a unit; the values are those of the registry and of the contracts."""
@@ -224,6 +226,17 @@ class UnitProof:
     tree_size: int
     batch_root: bytes
     inclusion_path: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorProofs:
+    """A batch root's paths to the chains that have confirmed it, as Anchor gives them.
+
+    `own` is that of the batch's own chain, None until it has; `chains` has all of them where the root goes to others.
+    """
+
+    own: AnchorProof | None
+    chains: tuple[ChainAnchor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,9 @@ import grpc
 from services.common.rpc.channels import Peer
 from services.common.tokens import ServiceTokens
 from services.scan import convert
-from services.scan.model import Notice, UnitProof
+from services.scan.model import AnchorProofs, Notice, UnitProof
 from voketag.anchor.v1 import anchor_pb2, anchor_pb2_grpc
 from voketag.factory.v1 import factory_pb2, factory_pb2_grpc
-from voketag_kernel.receipts import AnchorProof
 
 
 class ProofServices:
@@ -28,10 +27,10 @@ class ProofServices:
         request = factory_pb2.GetUnitProofRequest(unit_id=unit_id)
         return convert.unit_proof(await self._factory_peer.call(self._factory.GetUnitProof, request))
 
-    async def anchor_proof(self, batch_id: str) -> AnchorProof | None:
-        """Return a root's path to the chain, None until the chain has confirmed it; AnchorNotFound."""
+    async def anchor_proofs(self, batch_id: str) -> AnchorProofs:
+        """Return a root's paths to the chains that have confirmed it; AnchorNotFound."""
         request = anchor_pb2.GetAnchorRequest(batch_id=batch_id)
-        return convert.anchor_proof(await self._anchor_peer.call(self._anchor.GetAnchor, request))
+        return convert.anchor_proofs(await self._anchor_peer.call(self._anchor.GetAnchor, request))
 
 
 class CheckpointTaker:

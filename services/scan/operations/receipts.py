@@ -5,9 +5,9 @@ from typing import Protocol
 from services.common.errors import AnchorNotFound
 from services.scan.codes import unit_id_of, unknown
 from services.scan.facts import FactsCache
-from services.scan.model import UnitProof
+from services.scan.model import AnchorProofs, UnitProof
 from voketag_kernel.codes import KeyRing
-from voketag_kernel.receipts import AnchorProof, Receipt
+from voketag_kernel.receipts import Receipt
 
 
 class Proofs(Protocol):
@@ -17,8 +17,8 @@ class Proofs(Protocol):
         """Return a unit's path to its batch's root; ReceiptNotReady while there is none."""
         ...
 
-    async def anchor_proof(self, batch_id: str) -> AnchorProof | None:
-        """Return a root's path to the chain, None until the chain has confirmed it; AnchorNotFound."""
+    async def anchor_proofs(self, batch_id: str) -> AnchorProofs:
+        """Return a root's paths to the chains that have confirmed it; AnchorNotFound."""
         ...
 
 
@@ -41,9 +41,9 @@ class Receipts:
             raise unknown()
         unit = await self._proofs.unit_proof(unit_id)
         try:
-            anchor = await self._proofs.anchor_proof(unit.batch_id)
+            anchors = await self._proofs.anchor_proofs(unit.batch_id)
         except AnchorNotFound:
-            anchor = None
+            anchors = AnchorProofs(None)
         return Receipt(
             code=unit.code,
             serial=unit.serial,
@@ -53,5 +53,6 @@ class Receipts:
             tree_size=unit.tree_size,
             batch_root=unit.batch_root,
             inclusion_path=unit.inclusion_path,
-            anchor=anchor,
+            anchor=anchors.own,
+            anchors=anchors.chains,
         )

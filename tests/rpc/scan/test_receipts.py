@@ -129,6 +129,34 @@ async def test_a_confirmed_anchor_is_in_the_receipt_and_a_pending_one_is_not(lin
     assert json.loads((await line.consumer.receipt(code)).data)["anchor"] is None
 
 
+async def test_every_chain_that_confirmed_is_in_the_receipt_and_the_dry_one_never(line: Line) -> None:
+    batch_id = await line.order()
+    await line.issue(batch_id)
+    code = UnitCodeKey(1, UNIT_SECRET).mint(0).code
+    own_root = await _anchored(line.registry, UUID(batch_id))
+    other_root = await _anchored(line.registry, UUID(batch_id), chain="other", position=1)
+    await _anchored(line.registry, UUID(batch_id), chain="dry", position=2)
+    document = json.loads((await line.consumer.receipt(code)).data)
+    assert [(one["chain"], one["chain_id"]) for one in document["anchors"]] == [("main", 31337), ("other", 31338)]
+    assert document["anchors"][0] == {"chain": "main", **document["anchor"]}
+    assert document["anchors"][1]["tx_hash"] == TX_HASH[:-1] + "1"
+    checked = check_offline(parse(json.dumps(document)))
+    assert checked.anchor_roots == (own_root, other_root)
+    await line.registry.sql("UPDATE anchor.anchors SET state = 'SUBMITTED' WHERE chain = 'main'")
+    document = json.loads((await line.consumer.receipt(code)).data)
+    assert document["anchor"] is None
+    assert [one["chain"] for one in document["anchors"]] == ["other"]
+
+
+async def test_a_batch_on_the_dry_chain_alone_has_a_receipt_without_an_anchor(line: Line) -> None:
+    batch_id = await line.order()
+    await line.issue(batch_id)
+    await _anchored(line.registry, UUID(batch_id), chain="dry")
+    document = json.loads((await line.consumer.receipt(UnitCodeKey(1, UNIT_SECRET).mint(0).code)).data)
+    assert document["anchor"] is None
+    assert "anchors" not in document
+
+
 async def test_a_batch_that_is_not_issued_has_no_known_codes(line: Line) -> None:
     await line.order()
     answer = await refusal(line.consumer.receipt(UnitCodeKey(1, UNIT_SECRET).mint(0).code))
@@ -157,26 +185,28 @@ class _Minting:
         self.pool.shutdown()
 
 
-async def _anchored(registry: Registry, batch_id: UUID) -> bytes:
+async def _anchored(registry: Registry, batch_id: UUID, *, chain: str = "main", position: int = 0) -> bytes:
     """Store what Anchor's worker stores for a batch that shares its transaction with two others; return the root."""
     [batch] = await registry.sql("SELECT merkle_root, quantity FROM factory.batches")
     leaves = [rfc6962.leaf_hash(data) for data in (b"one", b"", b"three")]
     leaves[1] = rfc6962.leaf_hash(root_leaf_data(batch["merkle_root"], batch["quantity"]))
     root, tree_id = rfc6962.root(leaves), uuid4()
+    tx_hash = TX_HASH[:-1] + str(position) if position else TX_HASH
     await registry.sql(
         "INSERT INTO anchor.anchor_trees (tree_id, root, size, state, chain_id, contract, tx_hash, created_at) "
-        "VALUES ($1, $2, 3, 'CONFIRMED', 31337, $3, $4, now())",
-        *(tree_id, root, CONTRACT, TX_HASH),
+        "VALUES ($1, $2, 3, 'CONFIRMED', $3, $4, $5, now())",
+        *(tree_id, root, 31337 + position, CONTRACT, tx_hash),
     )
     await registry.sql(
         "INSERT INTO anchor.transactions (tx_hash, tree_id, state, block_number, signed_at) "
         "VALUES ($1, $2, 'CONFIRMED', 42, now())",
-        *(TX_HASH, tree_id),
+        *(tx_hash, tree_id),
     )
     await registry.sql(
         "INSERT INTO anchor.anchors (anchor_id, batch_id, merkle_root, tree_size, state, tree_id, leaf_index, "
-        "inclusion_path, created_at) VALUES ($1, $2, $3, $4, 'CONFIRMED', $5, 1, $6, now())",
+        "inclusion_path, created_at, chain, position) VALUES ($1, $2, $3, $4, 'CONFIRMED', $5, 1, $6, now(), $7, $8)",
         *(uuid4(), batch_id, batch["merkle_root"], batch["quantity"], tree_id),
         b"".join(rfc6962.inclusion_path(1, leaves)),
+        *(chain, position),
     )
     return root

@@ -36,6 +36,14 @@ from services.common.logs import get_logger
 _REST_SECONDS = 15
 _STALLED_SECONDS = 300
 
+_BEST_FIRST = (
+    Broadcast.ALREADY_MINED,
+    Broadcast.ACCEPTED,
+    Broadcast.ALREADY_KNOWN,
+    Broadcast.UNDERPRICED,
+    Broadcast.NONCE_USED,  # one that is behind or lies must not keep the others' pools from taking it
+)
+
 C = TypeVar("C", bound=EvmReader)
 T = TypeVar("T")
 
@@ -206,8 +214,18 @@ class NodesChain(NodesReader[EvmChain]):
         return await self._first(lambda chain: chain.sign_filler(nonce=nonce, fees=fees))
 
     async def broadcast(self, raw: bytes) -> Broadcast:
-        """Hand a signed transaction to a node."""
-        return await self._first(lambda chain: chain.broadcast(raw))
+        """Hand a signed transaction to every node: one that takes it and passes it on to nobody must not be alone.
+
+        What the most helpful of them says counts. Raises when none of them took or knew it.
+        """
+        questions = (node.ask(lambda chain: chain.broadcast(raw)) for node in self._nodes)
+        answers = await asyncio.gather(*questions, return_exceptions=True)
+        said = {answer for answer in answers if isinstance(answer, Broadcast)}
+        for outcome in _BEST_FIRST:
+            if outcome in said:
+                return outcome
+        failures = [answer for answer in answers if isinstance(answer, BaseException)]
+        raise next((failure for failure in failures if not isinstance(failure, ChainUnavailable)), failures[0])
 
     async def corroborate(self, receipt: TransactionReceipt, *, depth: int) -> None:
         """See that more than half of the nodes have this receipt at this depth; NodesDisagree."""

@@ -73,7 +73,7 @@ class Writer:
         """Go through the steps once. What the chain does to us ends the round, never the anchors."""
         try:
             pause = await self._round()
-            await self._observing.say("")
+            await self._observing.say(await self._sending.waits_for())
         except (ChainUnavailable, ChainRefused) as error:
             _log.warning("the chain does not let us go on", error=str(error))
             return await self._wait_for(_reason(error))

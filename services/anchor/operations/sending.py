@@ -76,6 +76,17 @@ class Sending:
             if not tree.mined:
                 await self._broadcast(tree)
 
+    async def waits_for(self) -> str:
+        """Say what keeps a transaction out of the blocks when it was replaced and still is in none; else nothing."""
+        _, submitted = await self._open_trees()
+        for tree in submitted:
+            if not tree.mined:
+                async with self._database.reading() as tx:
+                    attempts = await transactions.attempts_of(tx, tree.tree_id)
+                if len(attempts) > 1:
+                    return f"no block takes the transaction with nonce {tree.nonce}, which offers more than at first"
+        return ""
+
     async def _open_trees(self) -> tuple[Sequence[Tree], Sequence[Tree]]:
         """Return the trees without a transaction, and those whose transaction is not settled."""
         async with self._database.reading() as tx:
@@ -125,7 +136,11 @@ class Sending:
             return True
         # Too cheap for the pool: no reason to wait when the price has risen since it was signed. When it has not,
         # something of ours is in the way, and raising the offer at every look would only feed an auction.
-        return outcome is Broadcast.UNDERPRICED and (await self._chain.suggest_fees()).max_wei > _fees(newest).max_wei
+        if outcome is Broadcast.UNDERPRICED:
+            return (await self._chain.suggest_fees()).max_wei > _fees(newest).max_wei
+        # In the pool, and the next block asks for more than it offers at most: no block will take it.
+        base_fee_wei = (await self._chain.head()).base_fee_wei
+        return base_fee_wei is not None and base_fee_wei > _fees(newest).max_wei
 
     async def _replace(self, tree: Tree, stuck: Attempt) -> None:
         """Sign the same root with the same nonce and higher fees, store it, and send it."""

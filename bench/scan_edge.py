@@ -96,7 +96,10 @@ def _print(name: str, summary: Figures, rounds: int) -> None:
         f"\nscans over {name} reach {summary['ratio']:.2f} times the rate of a trivial RPC (median of {rounds} rounds)"
     )
     print(f"  a trivial RPC takes {summary['ratio_of_cpu']:.2f} times the CPU of a scan, the generator's apart")
-    print(f"  at half of that rate: p50 {half['p50_ms']:.1f} ms, p99 {half['p99_ms']:.1f} ms")
+    times = summary["p99_over_p50_at_half_load"]
+    print(
+        f"  at half of that rate: p50 {half['p50_ms']:.1f} ms, p99 {half['p99_ms']:.1f} ms, {times:.1f} times as much"
+    )
     for what, key in (("of one scan", "cpu_micros_by_part"), ("of the server's", "server_cpu_micros_by_part")):
         by_part = ", ".join(f"{part} {micros:.0f}" for part, micros in summary[key].items())
         print(f"  microseconds of CPU {what}: {by_part}")

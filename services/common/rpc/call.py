@@ -10,6 +10,8 @@ from services.common.caller import ANONYMOUS, Caller
 
 CLIENT_ADDRESS_HEADER = "x-client-address"
 """Set by Envoy on every request, over whatever a client sent: the address behind the trusted hops."""
+MADE_OF_REST = "x-envoy-original-path"
+"""Set by Envoy's transcoder on what came as REST; the edge drops it from whatever else."""
 MAX_MESSAGE_BYTES = 11 * 1024 * 1024
 """Largest message, either way, of every transport."""
 # More than the edge lets through (32 KiB, and the path twice): grpc refuses more with words of its own, and at random

@@ -16,7 +16,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from services.common.logs import get_logger
 from services.common.rpc import reflection
-from services.common.rpc.call import MAX_MESSAGE_BYTES, MAX_METADATA_BYTES, Call, call_of
+from services.common.rpc.call import MADE_OF_REST, MAX_MESSAGE_BYTES, MAX_METADATA_BYTES, Call, call_of
 from services.common.rpc.http_listener import HttpListener
 from services.common.rpc.http_transport import HttpTransport
 from services.common.rpc.methods import methods_of
@@ -173,10 +173,13 @@ def _streaming(pipeline: Pipeline) -> Callable[[bytes, Any], AsyncIterator[Messa
 
 
 async def _send_metadata(context: grpc.aio.ServicerContext[Any, Any], call: Call) -> None:
-    """Send what goes with an answer twice: REST takes gRPC's headers, gRPC's clients look at the trailers."""
+    """Send what goes with an answer where the caller looks for it: REST takes gRPC's headers, gRPC's clients look at
+    the trailers. Headers before the answer are a message of their own, so only REST has them."""
     metadata = tuple(call.answer_metadata.items())
-    context.set_trailing_metadata(metadata)
-    await context.send_initial_metadata(metadata)
+    if MADE_OF_REST in call.metadata:
+        await context.send_initial_metadata(metadata)
+    else:
+        context.set_trailing_metadata(metadata)
 
 
 async def _abort(context: grpc.aio.ServicerContext[Any, Any], refused: Refused, call: Call) -> None:

@@ -79,7 +79,13 @@ def configuration(settings: EnvoySettings, page_filter: dict[str, Any]) -> dict[
 def _routes(settings: EnvoySettings, page_filter: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for header, form, words in _GRPC_HEADERS:
         yield _refused_unless(header, form, words)
-    for service, contract in services(settings).items():
+    # Envoy looks through routes in their order, some hundred of them, two or three times a request: scans come first.
+    # Matched before the transcoder, for their settings only; what it makes of the request is matched again below.
+    yield pages.head_route()
+    filters = {"envoy.filters.http.grpc_json_transcoder": page_filter} | limits.of_page()
+    yield {"match": {"prefix": "/r/"}, "route": {"cluster": "scan"}} | _configured(filters)
+    yield from limits.rest_routes(settings)
+    for service, contract in sorted(services(settings).items(), key=lambda pair: ".scan." not in pair[0]):
         room = service.split(".")[1]
         for method in contract.method:
             path = f"/{service}/{method.name}"
@@ -97,11 +103,6 @@ def _routes(settings: EnvoySettings, page_filter: dict[str, Any]) -> Iterator[di
     if settings.reflection:
         for version in ("v1", "v1alpha"):
             yield _stream(f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo", "admin")
-    # Matched before the transcoder, for their settings only; what it makes of the request is matched again above.
-    yield pages.head_route()
-    filters = {"envoy.filters.http.grpc_json_transcoder": page_filter} | limits.of_page()
-    yield {"match": {"prefix": "/r/"}, "route": {"cluster": "scan"}} | _configured(filters)
-    yield from limits.rest_routes(settings)
 
 
 def _configured(filters: dict[str, Any]) -> dict[str, Any]:

@@ -2,20 +2,20 @@
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from datetime import date
+from datetime import date, datetime
 from os import PathLike
 from pathlib import Path
 from time import monotonic
 from typing import Literal
 from uuid import uuid4
 
-from voketag.factory.v1 import factory_pb2, statements_pb2
+from voketag.factory.v1 import batch_control_pb2, factory_pb2, statements_pb2
 from voketag_sdk import _convert
 from voketag_sdk._export import Export, write_file
 from voketag_sdk._items import AsyncItems
 from voketag_sdk._transport import Transport
 from voketag_sdk.errors import BatchStopped, DeadlineExceeded
-from voketag_sdk.models import Batch, BatchState, BatchStatement, ExportedUnit
+from voketag_sdk.models import Batch, BatchPriority, BatchState, BatchStatement, ExportedUnit
 
 WAIT_SECONDS = 3600.0
 
@@ -35,10 +35,14 @@ class AsyncBatches:
         manufactured_at: date | None = None,
         expires_at: date | None = None,
         metadata: Mapping[str, str] | None = None,
+        priority: BatchPriority = BatchPriority.NORMAL,
         request_id: str | None = None,
         timeout: float | None = None,
     ) -> Batch:
-        """Order 1..1,000,000 units. Returns at once: `wait` for the codes. ProductNotFound, ProductArchived."""
+        """Order 1..1,000,000 units. Returns at once: `wait` for the codes. ProductNotFound, ProductArchived.
+
+        `priority` is among your own batches; between companies turns are taken.
+        """
         request = factory_pb2.CreateBatchRequest(
             product_id=product_id,
             quantity=quantity,
@@ -46,6 +50,7 @@ class AsyncBatches:
             manufactured_at=manufactured_at.isoformat() if manufactured_at else "",
             expires_at=expires_at.isoformat() if expires_at else "",
             metadata=metadata,
+            priority=_convert.number_of(priority, batch_control_pb2.BatchPriority.DESCRIPTOR),
             request_id=request_id or str(uuid4()),
         )
         return _convert.batch(await self._transport.call(self._transport.factory.CreateBatch, request, timeout=timeout))
@@ -55,11 +60,31 @@ class AsyncBatches:
         request = factory_pb2.GetBatchRequest(batch_id=batch_id)
         return _convert.batch(await self._transport.call(self._transport.factory.GetBatch, request, timeout=timeout))
 
-    def list(self, *, product_id: str = "", state: BatchState | None = None, page_size: int = 0) -> AsyncItems[Batch]:
-        """List batches, newest first, of one product or in one state if given."""
+    def list(
+        self,
+        *,
+        product_id: str = "",
+        state: BatchState | None = None,
+        lot: str = "",
+        created_from: datetime | None = None,
+        created_to: datetime | None = None,
+        order_by: str = "",
+        page_size: int = 0,
+    ) -> AsyncItems[Batch]:
+        """List batches: those of one product, in one state, of one lot, ordered in a time, where these are given.
+
+        Times are aware datetimes, `created_to` not included. `order_by` is "created_at desc" (the default) or
+        "created_at".
+        """
 
         async def pages() -> AsyncGenerator[Sequence[Batch]]:
-            request = factory_pb2.ListBatchesRequest(page_size=page_size, product_id=product_id)
+            request = factory_pb2.ListBatchesRequest(
+                page_size=page_size, product_id=product_id, lot=lot, order_by=order_by
+            )
+            if created_from is not None:
+                request.created_from.FromDatetime(created_from)
+            if created_to is not None:
+                request.created_to.FromDatetime(created_to)
             if state is not None:
                 request.state = _convert.number_of(state, factory_pb2.BatchState.DESCRIPTOR)
             while True:
@@ -122,9 +147,22 @@ class AsyncBatches:
         return _convert.batch(await self._transport.call(self._transport.factory.RetryBatch, request, timeout=timeout))
 
     async def cancel(self, batch_id: str, *, request_id: str | None = None, timeout: float | None = None) -> Batch:
-        """Cancel a batch whose root was not submitted yet; its codes are void. WrongBatchState otherwise."""
+        """Cancel a batch whose root was not submitted yet; its codes are void. WrongBatchState otherwise.
+
+        The root of a cancelled batch is that of the `tree_size` units that it had.
+        """
         request = factory_pb2.CancelBatchRequest(batch_id=batch_id, request_id=request_id or str(uuid4()))
         return _convert.batch(await self._transport.call(self._transport.factory.CancelBatch, request, timeout=timeout))
+
+    async def pause(self, batch_id: str, *, request_id: str | None = None, timeout: float | None = None) -> Batch:
+        """Stop issuing a PENDING or ISSUING batch at the next chunk, until `resume`. WrongBatchState otherwise."""
+        request = batch_control_pb2.PauseBatchRequest(batch_id=batch_id, request_id=request_id or str(uuid4()))
+        return _convert.batch(await self._transport.call(self._transport.factory.PauseBatch, request, timeout=timeout))
+
+    async def resume(self, batch_id: str, *, request_id: str | None = None, timeout: float | None = None) -> Batch:
+        """Let a paused batch go on from where it stopped."""
+        request = batch_control_pb2.ResumeBatchRequest(batch_id=batch_id, request_id=request_id or str(uuid4()))
+        return _convert.batch(await self._transport.call(self._transport.factory.ResumeBatch, request, timeout=timeout))
 
     async def export(self, batch_id: str, path: str | PathLike[str]) -> int:
         """Write the units as CSV and return how many there are.

@@ -7,7 +7,14 @@ from typing import Any, TypeVar
 from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from voketag.factory.v1 import dead_letters_pb2, factory_pb2, settings_pb2, statements_pb2, webhooks_pb2
+from voketag.factory.v1 import (
+    batch_control_pb2,
+    dead_letters_pb2,
+    factory_pb2,
+    settings_pb2,
+    statements_pb2,
+    webhooks_pb2,
+)
 from voketag.scan.v1 import history_pb2, scan_pb2
 from voketag_sdk import models
 
@@ -39,6 +46,12 @@ def batch(message: factory_pb2.Batch) -> models.Batch:
         product_id=message.product_id,
         quantity=message.quantity,
         sandbox=message.sandbox,
+        priority=_enum(models.BatchPriority, batch_control_pb2.BatchPriority.DESCRIPTOR, message.priority),
+        paused=message.paused,
+        tree_size=message.tree_size,
+        estimated_completion_at=(
+            _moment(message.estimated_completion_at) if message.HasField("estimated_completion_at") else None
+        ),
         state=_enum(models.BatchState, factory_pb2.BatchState.DESCRIPTOR, message.state),
         issued_count=message.issued_count,
         lot=message.lot,

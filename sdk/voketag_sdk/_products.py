@@ -58,11 +58,33 @@ class AsyncProducts:
             await self._transport.call(self._transport.factory.GetProduct, request, timeout=timeout)
         )
 
-    def list(self, *, include_archived: bool = False, page_size: int = 0) -> AsyncItems[Product]:
-        """List products, newest first; pages are fetched as they are needed."""
+    def list(
+        self,
+        *,
+        include_archived: bool = False,
+        sku_prefix: str = "",
+        gtin: str = "",
+        category: str = "",
+        text: str = "",
+        order_by: str = "",
+        page_size: int = 0,
+    ) -> AsyncItems[Product]:
+        """List products; pages are fetched as they are needed.
+
+        `gtin` finds a GTIN in any of its lengths, `text` looks into name, SKU and description. `order_by` is
+        "created_at desc" (the default), "created_at", "name" or "sku", each with " desc" or without.
+        """
 
         async def pages() -> AsyncGenerator[Sequence[Product]]:
-            request = factory_pb2.ListProductsRequest(page_size=page_size, include_archived=include_archived)
+            request = factory_pb2.ListProductsRequest(
+                page_size=page_size,
+                include_archived=include_archived,
+                sku_prefix=sku_prefix,
+                gtin=gtin,
+                category=category,
+                text=text,
+                order_by=order_by,
+            )
             while True:
                 page = await self._transport.call(self._transport.factory.ListProducts, request)
                 yield [_convert.product(each) for each in page.products]

@@ -45,6 +45,8 @@ class Batches(SyncGroup[AsyncBatches]):
     watch = iterating(AsyncBatches.watch)
     retry = blocking(AsyncBatches.retry)
     cancel = blocking(AsyncBatches.cancel)
+    pause = blocking(AsyncBatches.pause)
+    resume = blocking(AsyncBatches.resume)
     export = blocking(AsyncBatches.export)
     rows = iterating(AsyncBatches.rows)
     qr = blocking(AsyncBatches.qr)

@@ -37,6 +37,15 @@ class BatchState(_OpenEnum):
         return self in {self.COMPLETED, self.FAILED, self.ANCHOR_FAILED, self.CANCELLED}
 
 
+class BatchPriority(_OpenEnum):
+    """How soon a batch is issued, among the tenant's own; between tenants turns are taken."""
+
+    UNKNOWN = "UNKNOWN"
+    LOW = "LOW"
+    NORMAL = "NORMAL"
+    HIGH = "HIGH"
+
+
 class UnitState(_OpenEnum):
     """The state that a tenant gives a unit."""
 
@@ -129,6 +138,10 @@ class Batch:
     updated_at: datetime
     completed_at: datetime | None
     sandbox: bool
+    estimated_completion_at: datetime | None
+    paused: bool
+    tree_size: int
+    priority: BatchPriority
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -130,6 +131,12 @@ batches = Table(
     Column("completed_at", _Time),
     # Frozen when the batch is ordered.
     Column("sandbox", Boolean, nullable=False, server_default=text("false")),
+    # Among the tenant's own; between tenants turns are taken.
+    Column("priority", SmallInteger, nullable=False, server_default=text("2")),
+    # No worker takes a batch that is paused.
+    Column("paused_at", _Time),
+    # How long workers were at it: with issued_count, a rate.
+    Column("issuing_seconds", Double, nullable=False, server_default=text("0")),
     CheckConstraint("quantity BETWEEN 1 AND 1000000", name="batches_quantity"),
     UniqueConstraint("key_id", "first_number", name="batches_range"),
     Index("batches_listing", "tenant_id", "batch_id"),
@@ -139,6 +146,14 @@ batches = Table(
 batch_id_end = func.right(cast(batches.c.batch_id, Text), literal_column("16"))
 """What the serials of a batch that was ordered by quantity say of its id (`model.serials`)."""
 Index("batches_serials", batches.c.tenant_id, batch_id_end)
+
+# When each tenant last had its turn at a worker.
+issuing_turns = Table(
+    "issuing_turns",
+    metadata,
+    Column("tenant_id", Uuid, ForeignKey("factory.tenants.tenant_id"), primary_key=True),
+    Column("turn_at", _Time, nullable=False),
+)
 
 # Partitioned by range of unit_id, 2^24 units each; factory.ensure_unit_partition makes partitions.
 units = Table(

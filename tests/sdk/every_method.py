@@ -61,6 +61,7 @@ def refusals(voketag: Client, batch_id: str) -> None:
         (errors.BatchNotFound, lambda: voketag.batches.get("0190a7c0-0000-7000-8000-000000000000")),
         (errors.InvalidArgument, lambda: voketag.batches.get("no uuid")),
         (errors.WrongBatchState, lambda: voketag.batches.cancel(batch_id)),
+        (errors.WrongBatchState, lambda: voketag.batches.pause(batch_id)),
         (errors.WrongBatchState, lambda: voketag.batches.retry(batch_id)),
         (errors.MalformedCode, lambda: voketag.scan("short")),
         (errors.UnknownCode, lambda: voketag.scan("A" * 20)),

@@ -1,15 +1,27 @@
 """Batches in protobuf."""
 
-from datetime import date
-from typing import Any
+from datetime import date, datetime
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from services.common.errors import InvalidArgument
-from services.common.paging import encode_token
-from services.factory.convert.fields import text, texts, timestamp
-from services.factory.model.batches import AnchorOutcome, Batch, BatchAnchor, BatchFilter, BatchOrder, BatchState
+from services.factory.convert.fields import moment, text, texts, timestamp
+from services.factory.convert.listing import token
+from services.factory.model.batches import (
+    AnchorOutcome,
+    Batch,
+    BatchAnchor,
+    BatchFilter,
+    BatchOrder,
+    BatchPriority,
+    BatchState,
+)
+from services.factory.model.listing import Order
 from services.factory.model.page import Page
-from voketag.factory.v1 import factory_pb2
+from voketag.factory.v1 import batch_control_pb2, factory_pb2
+
+ORDERS: Final = frozenset({"created_at"})
+"""What batches are listed by."""
 
 
 def batch_id(request: Any) -> UUID:
@@ -30,6 +42,7 @@ def batch_order(request: factory_pb2.CreateBatchRequest) -> BatchOrder:
         manufactured_at=manufactured_at,
         expires_at=expires_at,
         metadata=texts("metadata", dict(request.metadata)),
+        priority=BatchPriority(request.priority or BatchPriority.NORMAL),
     )
 
 
@@ -38,6 +51,9 @@ def batch_filter(request: factory_pb2.ListBatchesRequest) -> BatchFilter:
     return BatchFilter(
         product_id=UUID(request.product_id) if request.product_id else None,
         state=BatchState(request.state) if request.state else None,
+        lot=text("lot", request.lot),
+        created_from=_moment(request, "created_from"),
+        created_to=_moment(request, "created_to"),
     )
 
 
@@ -69,14 +85,18 @@ def batch(found: Batch) -> factory_pb2.Batch:
         created_at=timestamp(found.created_at),
         updated_at=timestamp(found.updated_at),
         completed_at=timestamp(found.completed_at),
+        estimated_completion_at=timestamp(found.estimated_completion_at),
+        paused=found.paused,
+        tree_size=found.tree_size,
+        priority=batch_control_pb2.BatchPriority.ValueType(found.priority.value),
     )
 
 
-def batch_page(page: Page[Batch]) -> factory_pb2.ListBatchesResponse:
+def batch_page(page: Page[Batch], order: Order) -> factory_pb2.ListBatchesResponse:
     """Return a page of batches."""
     return factory_pb2.ListBatchesResponse(
         batches=[batch(item) for item in page.items],
-        next_page_token=encode_token(str(page.items[-1].batch_id)) if page.more else "",
+        next_page_token=token(order, page.items[-1].batch_id) if page.more else "",
     )
 
 
@@ -84,6 +104,10 @@ def _anchor(found: BatchAnchor | None) -> factory_pb2.BatchAnchor | None:
     if found is None:
         return None
     return factory_pb2.BatchAnchor(tx_hash=found.tx_hash, block_number=found.block_number, chain_id=found.chain_id)
+
+
+def _moment(request: factory_pb2.ListBatchesRequest, field: Literal["created_from", "created_to"]) -> datetime | None:
+    return moment(field, getattr(request, field)) if request.HasField(field) else None
 
 
 def _day(field: str, value: str) -> date | None:

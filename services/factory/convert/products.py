@@ -1,16 +1,19 @@
 """Products in protobuf."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from services.common.errors import InvalidArgument
-from services.common.paging import encode_token
-from services.factory.convert.fields import position_uuid, text, texts, timestamp
+from services.factory.convert.fields import text, texts, timestamp
+from services.factory.convert.listing import token
+from services.factory.model.listing import Order
 from services.factory.model.page import Page
-from services.factory.model.products import NewProduct, Product, ProductDetails
+from services.factory.model.products import NewProduct, Product, ProductDetails, ProductFilter
 from voketag.factory.v1 import factory_pb2
 
+ORDERS: Final = frozenset({"created_at", "name", "sku"})
+"""What products are listed by."""
 _Details = factory_pb2.CreateProductRequest | factory_pb2.ProductChange
 _READ: Mapping[str, Callable[[_Details], object]] = {
     "name": lambda m: text("name", m.name),
@@ -29,9 +32,15 @@ def product_id(request: Any) -> UUID:
     return UUID(request.product_id)
 
 
-def position(page_token: str) -> UUID | None:
-    """Return the last product of the page before."""
-    return position_uuid(page_token)
+def product_filter(request: factory_pb2.ListProductsRequest) -> ProductFilter:
+    """Return what a listing shows."""
+    return ProductFilter(
+        include_archived=request.include_archived,
+        sku_prefix=text("sku_prefix", request.sku_prefix),
+        gtin=request.gtin,
+        category=text("category", request.category),
+        text=text("text", request.text),
+    )
 
 
 def new_product(request: factory_pb2.CreateProductRequest) -> NewProduct:
@@ -67,9 +76,14 @@ def product(found: Product) -> factory_pb2.Product:
     )
 
 
-def product_page(page: Page[Product]) -> factory_pb2.ListProductsResponse:
+def product_page(page: Page[Product], order: Order) -> factory_pb2.ListProductsResponse:
     """Return a page of products."""
     return factory_pb2.ListProductsResponse(
         products=[product(item) for item in page.items],
-        next_page_token=encode_token(str(page.items[-1].product_id)) if page.more else "",
+        next_page_token=_token_after(page.items[-1], order) if page.more else "",
     )
+
+
+def _token_after(last: Product, order: Order) -> str:
+    value = {"name": last.details.name, "sku": last.sku}.get(order.field, "")
+    return token(order, last.product_id, value)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import Final
 from uuid import UUID
 
@@ -21,6 +21,14 @@ class BatchState(Enum):
     FAILED = 5
     ANCHOR_FAILED = 6
     CANCELLED = 7
+
+
+class BatchPriority(IntEnum):
+    """How soon a batch is issued, among the tenant's own; the values are those of the contract and of the database."""
+
+    LOW = 1
+    NORMAL = 2
+    HIGH = 3
 
 
 TO_ISSUE: Final = frozenset({BatchState.PENDING, BatchState.ISSUING})
@@ -41,6 +49,9 @@ RETRIES: Final[Mapping[BatchState, BatchState]] = {
 CANCELLABLE: Final = frozenset({BatchState.PENDING, BatchState.ISSUING, BatchState.FAILED})
 """From ANCHORING on the root may be on its way to a chain that forgets nothing, so there is no way back."""
 
+PAUSABLE: Final = TO_ISSUE
+"""Only issuing is paused: a root that waits for the chain costs nobody anything."""
+
 WATCH_ENDS: Final = frozenset({BatchState.COMPLETED, BatchState.FAILED, BatchState.ANCHOR_FAILED, BatchState.CANCELLED})
 """States after which WatchBatch has nothing more to say."""
 
@@ -55,6 +66,7 @@ class BatchOrder:
     manufactured_at: date | None = None
     expires_at: date | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    priority: BatchPriority = BatchPriority.NORMAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +108,11 @@ class AnchorOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch as it stands. `merkle_root` is None until all units are written, `anchor` until it is on the chain."""
+    """A batch as it stands.
+
+    `merkle_root` is None until all units are written or the batch is cancelled, `anchor` until it is on the chain.
+    `estimated_completion_at` is filled in for those who ask, and does not make two batches differ.
+    """
 
     batch_id: UUID
     tenant_id: UUID
@@ -117,11 +133,27 @@ class Batch:
     updated_at: datetime
     completed_at: datetime | None
     sandbox: bool
+    priority: BatchPriority
+    paused: bool
+    estimated_completion_at: datetime | None = field(default=None, compare=False)
+
+    @property
+    def tree_size(self) -> int:
+        """Leaves under the root: all units, or those that a cancelled batch had; 0 without a root."""
+        return 0 if self.merkle_root is None else self.issued_count
+
+    @property
+    def waits_for_units(self) -> bool:
+        """A worker writes its units, or will."""
+        return self.state in TO_ISSUE and not self.paused
 
 
 @dataclass(frozen=True, slots=True)
 class BatchFilter:
-    """Which batches a listing shows; None means all."""
+    """Which batches a listing shows; None and "" mean all. `created_to` is not included."""
 
     product_id: UUID | None = None
     state: BatchState | None = None
+    lot: str = ""
+    created_from: datetime | None = None
+    created_to: datetime | None = None

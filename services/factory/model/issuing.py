@@ -13,6 +13,10 @@ CHUNK_UNITS = 32_768
 after a crash and hold more memory; smaller ones spend their time on commits."""
 
 
+SLICE_CHUNKS = 4
+"""Chunks that a batch has in one turn while other tenants wait: a fraction of a second."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A batch in the hands of one worker. `attempts` counts claims since the batch last made progress."""

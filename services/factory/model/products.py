@@ -49,6 +49,17 @@ class Product:
     updated_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class ProductFilter:
+    """Which products a listing shows; "" means all. `text` is looked for in name, SKU and description."""
+
+    include_archived: bool = False
+    sku_prefix: str = ""
+    gtin: str = ""
+    category: str = ""
+    text: str = ""
+
+
 def gtin_is_right(gtin: str) -> bool:
     """Say whether the last digit is the check digit of the others (GS1 General Specifications, 7.9: modulo 10)."""
     weighted = sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(reversed(gtin)))

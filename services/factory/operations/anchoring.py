@@ -95,8 +95,10 @@ async def take_outcome(tx: Transaction, batch: Batch, outcome: AnchorOutcome) ->
 
     Outcomes come at least once and a failure may come late: it only stops a batch that waits. A confirmation counts
     whenever it comes, also after a failure; after another confirmation it is the same root in another block, as a
-    reorganisation leaves it.
+    reorganisation leaves it. A cancelled batch stays so: its root was never submitted.
     """
+    if batch.state is BatchState.CANCELLED:
+        return
     if outcome.anchor is None:
         if batch.state is BatchState.ANCHORING:
             failed = await batch_storage.change_state(tx, batch.batch_id, BatchState.ANCHOR_FAILED, error=outcome.error)

@@ -1,5 +1,8 @@
 """What is done with batches on request: here they are ordered and asked about, the worker issues and anchors them."""
 
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from services.common.database import Database, Transaction
@@ -8,6 +11,7 @@ from services.common.ids import uuid7
 from services.common.queue import Queue
 from services.factory.model.batches import (
     CANCELLABLE,
+    PAUSABLE,
     RETRIES,
     AnchorOutcome,
     Batch,
@@ -16,13 +20,16 @@ from services.factory.model.batches import (
     BatchState,
 )
 from services.factory.model.dead_letters import PLATFORM, DeadLetter, Resolution
+from services.factory.model.listing import NEWEST_FIRST, Order, Position
 from services.factory.model.page import Page
 from services.factory.model.settings import SANDBOX_QUANTITY
 from services.factory.operations import outbox
 from services.factory.operations.anchoring import take_outcome
 from services.factory.operations.dead_letters import settle
 from services.factory.storage import batches as storage
-from services.factory.storage import settings
+from services.factory.storage import estimates, settings
+from services.factory.storage import tiles as tile_storage
+from voketag_kernel.tiles import TileWriter, tiles_of_resume
 
 QUEUE_NAME = "voketag:factory"
 """The queue that the server nudges and the worker listens to."""
@@ -60,12 +67,22 @@ class Batches:
     async def get(self, tenant_id: UUID, batch_id: UUID) -> Batch:
         """Return a batch; BatchNotFound when the tenant has none of that id."""
         async with self._database.reading() as tx:
-            return await storage.get(tx, tenant_id, batch_id)
+            (batch,) = await estimated(tx, [await storage.get(tx, tenant_id, batch_id)])
+            return batch
 
-    async def list(self, tenant_id: UUID, wanted: BatchFilter, *, before: UUID | None, limit: int) -> Page[Batch]:
-        """Return batches, newest first, from the one after `before` on."""
+    async def list(
+        self,
+        tenant_id: UUID,
+        wanted: BatchFilter,
+        order: Order = NEWEST_FIRST,
+        *,
+        after: Position | None = None,
+        limit: int,
+    ) -> Page[Batch]:
+        """Return batches in an order, from the one after `after` on."""
         async with self._database.reading() as tx:
-            return Page.cut(await storage.page(tx, tenant_id, wanted, below=before, limit=limit + 1), limit)
+            found = await storage.page(tx, tenant_id, wanted, order, after=after, limit=limit + 1)
+            return Page.cut(await estimated(tx, found), limit)
 
     async def retry(self, tx: Transaction, tenant_id: UUID, batch_id: UUID, *, who: str = PLATFORM) -> Batch:
         """Let a stopped batch go on from where it stopped; WrongBatchState when it did not stop.
@@ -87,18 +104,38 @@ class Batches:
     async def cancel(self, tx: Transaction, tenant_id: UUID, batch_id: UUID, *, who: str = PLATFORM) -> Batch:
         """Cancel a batch, or leave it cancelled; WrongBatchState once its root may be on its way to the chain.
 
-        Waits for a chunk that is being written; the worker then finds its lease gone. Units that are written stay, and
-        are void by the batch's state.
+        Waits for a chunk that is being written; the worker then finds its lease gone. Units that are written stay, void
+        by the batch's state, and provable: the batch gets the root over them, and what tiles a proof still needs.
         """
         batch = await storage.hold(tx, tenant_id, batch_id)
         if batch.state is BatchState.CANCELLED:
             return batch
         if batch.state not in CANCELLABLE:
             raise WrongBatchState(batch.state.name, "PENDING, ISSUING or FAILED")
-        cancelled = await storage.change_state(tx, batch_id, BatchState.CANCELLED)
+        cancelled = await storage.cancel(tx, batch_id, await _close_tree(tx, batch))
         await settle(tx, tenant_id, [batch_id], Resolution.DISCARDED, who=who, now=cancelled.updated_at)
         await self._note(tx, cancelled, "batch.cancelled")
         return cancelled
+
+    async def pause(self, tx: Transaction, tenant_id: UUID, batch_id: UUID) -> Batch:
+        """Stop issuing a batch at the next whole chunk, or leave it paused; WrongBatchState once it is issued."""
+        batch = await storage.hold(tx, tenant_id, batch_id)
+        if batch.state not in PAUSABLE:
+            raise WrongBatchState(batch.state.name, "PENDING or ISSUING")
+        if batch.paused:
+            return batch
+        paused = await storage.pause(tx, batch_id)
+        await outbox.note(tx, paused, "batch.paused")
+        return paused
+
+    async def resume(self, tx: Transaction, tenant_id: UUID, batch_id: UUID) -> Batch:
+        """Let a paused batch go on, or leave it going on."""
+        batch = await storage.hold(tx, tenant_id, batch_id)
+        if not batch.paused:
+            return batch
+        resumed = await storage.resume(tx, batch_id)
+        await self._note(tx, resumed, "batch.resumed")
+        return resumed
 
     async def report_anchor_outcome(self, batch_id: UUID, outcome: AnchorOutcome) -> None:
         """Take the outcome of an anchor, at least once; BatchNotFound, or RootConflict for another root."""
@@ -111,3 +148,24 @@ class Batches:
     async def _note(self, tx: Transaction, batch: Batch, topic: str) -> None:
         await outbox.note(tx, batch, topic)
         tx.after_commit(lambda: self._queue.nudge(JOB, str(batch.batch_id)))
+
+
+async def estimated(tx: Transaction, found: Sequence[Batch]) -> list[Batch]:
+    """Return batches with the times at which those that wait for units will have them."""
+    times = await estimates.completion_times(tx, [batch.batch_id for batch in found if batch.waits_for_units])
+    return [replace(batch, estimated_completion_at=times.get(batch.batch_id)) for batch in found]
+
+
+async def _close_tree(tx: Transaction, batch: Batch) -> bytes | None:
+    """Store the tiles at the right edge of a batch's written units, and return the root over them; None without any.
+
+    The cursor of a batch that can be cancelled stands at a chunk's end, so all its leaves are in full tiles.
+    """
+    written = batch.issued_count
+    if not written:
+        return None
+    stored = await tile_storage.read(tx, batch.batch_id, tiles_of_resume(written))
+    # In a thread: up to some 60 ms of hashing.
+    writer = await asyncio.to_thread(TileWriter.resume, written, lambda level, index: stored[level, index])
+    await tile_storage.add(tx, batch.batch_id, writer.finish())
+    return writer.root()

@@ -7,10 +7,12 @@ on there: chunks follow from the batch's row alone, so it writes what the first 
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
+from datetime import timedelta
 from typing import Protocol
 
 import rfc8785
@@ -19,7 +21,7 @@ from prometheus_client import Counter
 from services.common.database import Database
 from services.factory.model.batches import Batch, BatchState
 from services.factory.model.imports import serial_in
-from services.factory.model.issuing import Chunk, ChunkOrder, Claim, chunk_orders, facts_of
+from services.factory.model.issuing import SLICE_CHUNKS, Chunk, ChunkOrder, Claim, chunk_orders, facts_of
 from services.factory.operations import outbox
 from services.factory.storage import batches as batch_storage
 from services.factory.storage import imports as import_storage
@@ -49,12 +51,27 @@ class Issuer:
         self._minter = minter
 
     async def issue(self, claim: Claim) -> None:
-        """Write what is left of a claimed batch. Raises LeaseLost when another worker or a cancellation took it."""
+        """Write what is left of a claimed batch, or a slice of it while others wait.
+
+        Raises LeaseLost when another worker, a pause or a cancellation took it.
+        """
         facts = await self._begin(claim)
         writer = await self._writer(claim)
+        watch, written = _Stopwatch(), 0
         async with aclosing(self._chunks(self._orders(claim.batch, facts_hash(facts)))) as chunks:
             async for chunk in chunks:
-                await self._write(claim, writer, chunk)
+                await self._write(claim, writer, chunk, watch)
+                written += 1
+                if written % SLICE_CHUNKS == 0 and writer.size < claim.batch.quantity and await self._yielded(claim):
+                    return
+
+    async def _yielded(self, claim: Claim) -> bool:
+        """Give the batch back when others wait for their turn, and say so."""
+        async with self._database.transaction() as tx:
+            if not await storage.others_wait(tx, claim):
+                return False
+            await storage.postpone(tx, claim, timedelta(0))
+            return True
 
     async def _begin(self, claim: Claim) -> str:
         """Return the batch's facts, frozen by the change to ISSUING: the product may change under way, they may not."""
@@ -103,13 +120,13 @@ class Issuer:
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.gather(*under_way, return_exceptions=True)
 
-    async def _write(self, claim: Claim, writer: TileWriter, chunk: Chunk) -> None:
+    async def _write(self, claim: Claim, writer: TileWriter, chunk: Chunk, watch: "_Stopwatch") -> None:
         batch = claim.batch
         tiles = list(writer.append(chunk.leaf_hashes, chunk.tile_roots))
         last = writer.size == batch.quantity
         async with self._database.transaction() as tx:
             # First the cursor: it locks the row, and without the lease nothing else happens.
-            await storage.advance(tx, claim, start=chunk.start, count=chunk.count)
+            await storage.advance(tx, claim, start=chunk.start, count=chunk.count, seconds=watch.lap())
             if not last:
                 await storage.commit_lazily(tx)
             await storage.copy_units(tx, chunk.rows)
@@ -117,6 +134,18 @@ class Issuer:
                 tiles += writer.finish()
             await tile_storage.add(tx, batch.batch_id, tiles)
             if last:
-                await storage.finish(tx, claim, writer.root())
+                await storage.finish(tx, claim, writer.root(), seconds=watch.lap())
                 await outbox.note(tx, await batch_storage.hold_any(tx, batch.batch_id), "batch.issued")
         _units_issued.inc(chunk.count)
+
+
+class _Stopwatch:
+    """Seconds from one lap to the next."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+
+    def lap(self) -> float:
+        """Return the seconds since the last lap, and begin another."""
+        since, self._since = self._since, time.monotonic()
+        return self._since - since

@@ -9,8 +9,9 @@ from services.common.clock import Clock
 from services.common.database import Database, Transaction
 from services.common.errors import ProductNotFound
 from services.common.ids import uuid7
+from services.factory.model.listing import NEWEST_FIRST, Order, Position
 from services.factory.model.page import Page
-from services.factory.model.products import NewProduct, Product
+from services.factory.model.products import NewProduct, Product, ProductFilter
 from services.factory.storage import products as storage
 
 
@@ -42,12 +43,18 @@ class Products:
         async with self._database.reading() as tx:
             return _found(await storage.product_by_id(tx, tenant_id, product_id))
 
-    async def list(self, tenant_id: UUID, *, before: UUID | None, limit: int, include_archived: bool) -> Page[Product]:
-        """Return products, newest first, from the one after `before` on."""
+    async def list(
+        self,
+        tenant_id: UUID,
+        wanted: ProductFilter,
+        order: Order = NEWEST_FIRST,
+        *,
+        after: Position | None = None,
+        limit: int,
+    ) -> Page[Product]:
+        """Return products in an order, from the one after `after` on."""
         async with self._database.reading() as tx:
-            found = await storage.list_products(
-                tx, tenant_id, before=before, limit=limit + 1, include_archived=include_archived
-            )
+            found = await storage.list_products(tx, tenant_id, wanted, order, after=after, limit=limit + 1)
         return Page.cut(found, limit)
 
     async def update(self, tx: Transaction, tenant_id: UUID, product_id: UUID, change: Mapping[str, Any]) -> Product:

@@ -22,15 +22,25 @@ class Proofs:
 
         Raises UnitNotFound, also for units of a cancelled batch; ReceiptNotReady until the batch has its root.
         """
+        return await self._get(unit_id, voided=False)
+
+    async def get_voided(self, unit_id: int) -> UnitProof:
+        """Return the proof that a cancelled batch had the unit: what was issued and printed can be shown to be void.
+
+        Its tree is that of the units which were written, `tree_size` of them. UnitNotFound for any other unit.
+        """
+        return await self._get(unit_id, voided=True)
+
+    async def _get(self, unit_id: int, *, voided: bool) -> UnitProof:
         async with self._database.reading() as tx:
             found = await storage.unit_with_batch(tx, unit_id)
-            if found is None or found.batch.state is BatchState.CANCELLED:
+            if found is None or (found.batch.state is BatchState.CANCELLED) is not voided:
                 raise UnitNotFound
             batch = found.batch
             if batch.merkle_root is None or batch.facts is None:
                 raise ReceiptNotReady
             index = unit_id - batch.range.first_unit_id
-            wanted = tiles_of_inclusion(index, batch.quantity)
+            wanted = tiles_of_inclusion(index, batch.tree_size)
             tiles = await tile_storage.read(tx, batch.batch_id, wanted)
         key_id, number = split_unit_id(unit_id)
         minted = self._keys[key_id].mint(number)
@@ -41,7 +51,7 @@ class Proofs:
             batch_facts=batch.facts,
             salt=minted.salt,
             leaf_index=index,
-            tree_size=batch.quantity,
+            tree_size=batch.tree_size,
             batch_root=batch.merkle_root,
-            inclusion_path=tuple(inclusion_path(index, batch.quantity, tiles)),
+            inclusion_path=tuple(inclusion_path(index, batch.tree_size, tiles)),
         )

@@ -16,6 +16,7 @@ from services.common.database import Database
 from services.common.errors import Unavailable
 from services.common.logs import get_logger
 from services.factory.model.batches import WATCH_ENDS, Batch
+from services.factory.operations.batches import estimated
 from services.factory.storage import batches as storage
 
 _log = get_logger(__name__)
@@ -52,7 +53,7 @@ class BatchWatch:
         Raises BatchNotFound when the tenant has no such batch.
         """
         async with self._database.reading() as tx:
-            batch = await storage.get(tx, tenant_id, batch_id)
+            (batch,) = await estimated(tx, [await storage.get(tx, tenant_id, batch_id)])
         follower = _Follower(batch)
         self._join(follower)
         try:
@@ -89,7 +90,8 @@ class BatchWatch:
     async def _look(self) -> None:
         wanted = {follower.latest.batch_id for follower in self._followers}
         async with self._database.reading() as tx:
-            found = {batch.batch_id: batch for batch in await storage.get_many(tx, list(wanted))}
+            read = await storage.get_many(tx, list(wanted))
+            found = {batch.batch_id: batch for batch in await estimated(tx, read)}
         for follower in self._followers:
             batch = found.get(follower.latest.batch_id)
             if batch is not None and batch != follower.latest:

@@ -7,11 +7,12 @@ from google.protobuf.empty_pb2 import Empty
 from services.common.paging import page_size
 from services.common.rpc.call import Call
 from services.factory.convert import batches as convert
-from services.factory.convert.fields import position_uuid, who
+from services.factory.convert import listing
+from services.factory.convert.fields import who
 from services.factory.idempotency import Writes
 from services.factory.operations.batches import Batches
 from services.factory.operations.watching import BatchWatch
-from voketag.factory.v1 import factory_pb2
+from voketag.factory.v1 import batch_control_pb2, factory_pb2
 
 
 class BatchMethods:
@@ -35,14 +36,16 @@ class BatchMethods:
     async def list_batches(
         self, request: factory_pb2.ListBatchesRequest, call: Call
     ) -> factory_pb2.ListBatchesResponse:
-        """List batches, newest first."""
+        """List batches."""
+        order = listing.order(request.order_by, convert.ORDERS)
         page = await self._batches.list(
             call.caller.tenant,
             convert.batch_filter(request),
-            before=position_uuid(request.page_token),
+            order,
+            after=listing.position(request.page_token, order),
             limit=page_size(request.page_size),
         )
-        return convert.batch_page(page)
+        return convert.batch_page(page, order)
 
     async def watch_batch(self, request: factory_pb2.WatchBatchRequest, call: Call) -> AsyncIterator[factory_pb2.Batch]:
         """Follow a batch until a final state."""
@@ -61,6 +64,20 @@ class BatchMethods:
         batch_id, author = convert.batch_id(request), who(call.caller)
         return await self._writes.once(
             call, request, lambda tx: self._batches.cancel(tx, call.caller.tenant, batch_id, who=author), convert.batch
+        )
+
+    async def pause_batch(self, request: batch_control_pb2.PauseBatchRequest, call: Call) -> factory_pb2.Batch:
+        """Pause a batch."""
+        batch_id = convert.batch_id(request)
+        return await self._writes.once(
+            call, request, lambda tx: self._batches.pause(tx, call.caller.tenant, batch_id), convert.batch
+        )
+
+    async def resume_batch(self, request: batch_control_pb2.ResumeBatchRequest, call: Call) -> factory_pb2.Batch:
+        """Resume a batch."""
+        batch_id = convert.batch_id(request)
+        return await self._writes.once(
+            call, request, lambda tx: self._batches.resume(tx, call.caller.tenant, batch_id), convert.batch
         )
 
     async def report_anchor_outcome(

@@ -2,6 +2,7 @@
 
 from services.common.paging import page_size
 from services.common.rpc.call import Call
+from services.factory.convert import listing
 from services.factory.convert import products as convert
 from services.factory.idempotency import Writes
 from services.factory.operations.products import Products
@@ -28,14 +29,16 @@ class ProductMethods:
     async def list_products(
         self, request: factory_pb2.ListProductsRequest, call: Call
     ) -> factory_pb2.ListProductsResponse:
-        """List products, newest first."""
+        """List products."""
+        order = listing.order(request.order_by, convert.ORDERS)
         page = await self._products.list(
             call.caller.tenant,
-            before=convert.position(request.page_token),
+            convert.product_filter(request),
+            order,
+            after=listing.position(request.page_token, order),
             limit=page_size(request.page_size),
-            include_archived=request.include_archived,
         )
-        return convert.product_page(page)
+        return convert.product_page(page, order)
 
     async def update_product(self, request: factory_pb2.UpdateProductRequest, call: Call) -> factory_pb2.Product:
         """Change the fields that the mask names."""

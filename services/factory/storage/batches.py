@@ -19,9 +19,12 @@ from services.factory.model.batches import (
     BatchAnchor,
     BatchFilter,
     BatchOrder,
+    BatchPriority,
     BatchState,
     UnitRange,
 )
+from services.factory.model.listing import Order, Position
+from services.factory.storage import listing
 from services.factory.tables import batches, products, signing_keys
 
 _ENSURE_PARTITION = text("SELECT factory.ensure_unit_partition(:unit_id)")
@@ -85,6 +88,7 @@ async def add(
         "expires_at": order.expires_at,
         "metadata": dict(order.metadata),
         "sandbox": sandbox,
+        "priority": order.priority.value,
         "due_at": func.now(),
         "created_at": func.now(),
         "updated_at": func.now(),
@@ -105,16 +109,23 @@ async def get_many(tx: Transaction, batch_ids: Sequence[UUID]) -> list[Batch]:
     ]
 
 
-async def page(tx: Transaction, tenant_id: UUID, wanted: BatchFilter, *, below: UUID | None, limit: int) -> list[Batch]:
-    """Return up to `limit` of a tenant's batches whose id is below `below`, newest first: ids rise with time."""
+async def page(
+    tx: Transaction, tenant_id: UUID, wanted: BatchFilter, order: Order, *, after: Position | None, limit: int
+) -> list[Batch]:
+    """Return up to `limit` of a tenant's batches behind a position, by time: ids rise with it."""
     query = select(batches).where(batches.c.tenant_id == tenant_id)
     if wanted.product_id is not None:
         query = query.where(batches.c.product_id == wanted.product_id)
     if wanted.state is not None:
         query = query.where(batches.c.state == wanted.state.name)
-    if below is not None:
-        query = query.where(batches.c.batch_id < below)
-    found = await tx.connection.execute(query.order_by(batches.c.batch_id.desc()).limit(limit))
+    if wanted.lot:
+        query = query.where(batches.c.lot == wanted.lot)
+    if wanted.created_from is not None:
+        query = query.where(batches.c.created_at >= wanted.created_from)
+    if wanted.created_to is not None:
+        query = query.where(batches.c.created_at < wanted.created_to)
+    query = listing.page(query, order, after, item_id=batches.c.batch_id)
+    found = await tx.connection.execute(query.limit(limit))
     return [to_batch(row) for row in found]
 
 
@@ -141,6 +152,30 @@ async def change_state(tx: Transaction, batch_id: UUID, state: BatchState, *, er
         lease_until=null(),
         attempts=0,
         due_at=func.now(),
+    )
+
+
+async def pause(tx: Transaction, batch_id: UUID) -> Batch:
+    """Keep workers from a held batch: whoever works on it finds its lease gone at the next chunk."""
+    return await _change(tx, batch_id, paused_at=func.now(), lease_token=null(), lease_until=null())
+
+
+async def resume(tx: Transaction, batch_id: UUID) -> Batch:
+    """Let workers take a held batch again, at once."""
+    return await _change(tx, batch_id, paused_at=null(), attempts=0, due_at=func.now())
+
+
+async def cancel(tx: Transaction, batch_id: UUID, root: bytes | None) -> Batch:
+    """Cancel a held batch; `root` is that of the units it has, None when it has none."""
+    return await _change(
+        tx,
+        batch_id,
+        state=BatchState.CANCELLED.name,
+        error="",
+        merkle_root=root,
+        paused_at=null(),
+        lease_token=null(),
+        lease_until=null(),
     )
 
 
@@ -209,6 +244,8 @@ def to_batch(row: Row[Any]) -> Batch:
         updated_at=row.updated_at,
         completed_at=row.completed_at,
         sandbox=row.sandbox,
+        priority=BatchPriority(row.priority),
+        paused=row.paused_at is not None,
     )
 
 

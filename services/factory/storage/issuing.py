@@ -14,14 +14,26 @@ from sqlalchemy import func, null, or_, select, text, update
 
 from services.common.database import Transaction
 from services.common.errors import SigningKeyExhausted, Unavailable
-from services.factory.model.batches import OPEN, BatchState
+from services.factory.model.batches import OPEN, TO_ANCHOR, TO_ISSUE, BatchState
 from services.factory.model.issuing import Claim, FactsSource
 from services.factory.storage.batches import to_batch
-from services.factory.tables import batches, products, tenants
+from services.factory.tables import batches, issuing_turns, products, tenants
 
 UNIT_COLUMNS: Final = ("unit_id", "batch_id", "serial")
 """The columns of a chunk's rows; the others have defaults."""
 _COMMIT_LAZILY = text("SET LOCAL synchronous_commit = off")
+_FREE = (
+    batches.c.due_at <= func.now(),
+    batches.c.paused_at.is_(None),
+    or_(batches.c.lease_until.is_(None), batches.c.lease_until <= func.now()),
+)
+# Not now(): two turns in transactions that began together are two turns.
+_TAKE_TURN = text(
+    """
+    INSERT INTO factory.issuing_turns (tenant_id, turn_at) VALUES (:tenant_id, clock_timestamp())
+    ON CONFLICT (tenant_id) DO UPDATE SET turn_at = clock_timestamp()
+    """
+)
 _OPEN = [state.name for state in OPEN]
 _LOST_SQLSTATE_CLASSES = ("08", "53", "57")  # connection exception, insufficient resources, operator intervention
 
@@ -31,17 +43,24 @@ class LeaseLost(Exception):
 
 
 async def claim_next(tx: Transaction, *, states: Collection[BatchState], token: UUID, lease: timedelta) -> Claim | None:
-    """Take the batch in one of `states` that has been due longest and that nobody holds; None when there is none."""
+    """Take the next batch in one of `states` that is due and that nobody holds; None when there is none.
+
+    Batches to issue: the tenant whose last turn is longest ago, of its batches the most urgent, then the oldest.
+    Batches to anchor take no time of a worker: the one that has been due longest.
+    """
+    by_turns = not TO_ANCHOR.issuperset(states)
+    order = (
+        (issuing_turns.c.turn_at.asc().nulls_first(), batches.c.priority.desc(), batches.c.batch_id)
+        if by_turns
+        else (batches.c.due_at,)
+    )
     due = (
         select(batches.c.batch_id)
-        .where(
-            batches.c.state.in_([state.name for state in states]),
-            batches.c.due_at <= func.now(),
-            or_(batches.c.lease_until.is_(None), batches.c.lease_until <= func.now()),
-        )
-        .order_by(batches.c.due_at)
+        .join_from(batches, issuing_turns, batches.c.tenant_id == issuing_turns.c.tenant_id, isouter=True)
+        .where(batches.c.state.in_([state.name for state in states]), *_FREE)
+        .order_by(*order)
         .limit(1)
-        .with_for_update(skip_locked=True)
+        .with_for_update(of=batches, skip_locked=True)
         .scalar_subquery()
     )
     claimed = await tx.connection.execute(
@@ -51,7 +70,26 @@ async def claim_next(tx: Transaction, *, states: Collection[BatchState], token: 
         .returning(batches),
     )
     row = claimed.first()
-    return None if row is None else Claim(batch=to_batch(row), token=token, lease=lease, attempts=row.attempts)
+    if row is None:
+        return None
+    if by_turns:
+        await tx.connection.execute(_TAKE_TURN, {"tenant_id": row.tenant_id})
+    return Claim(batch=to_batch(row), token=token, lease=lease, attempts=row.attempts)
+
+
+async def others_wait(tx: Transaction, claim: Claim) -> bool:
+    """Say whether a batch of another tenant, or a more urgent one of this tenant, waits for a worker to issue it."""
+    batch = claim.batch
+    waiting = (
+        select(batches.c.batch_id)
+        .where(
+            batches.c.state.in_([state.name for state in TO_ISSUE]),
+            *_FREE,
+            or_(batches.c.tenant_id != batch.tenant_id, batches.c.priority > batch.priority.value),
+        )
+        .limit(1)
+    )
+    return (await tx.connection.execute(waiting)).first() is not None
 
 
 async def read_facts_source(tx: Transaction, claim: Claim) -> FactsSource:
@@ -79,8 +117,11 @@ async def commit_lazily(tx: Transaction) -> None:
     await tx.connection.execute(_COMMIT_LAZILY)
 
 
-async def advance(tx: Transaction, claim: Claim, *, start: int, count: int) -> None:
-    """Move the cursor over a chunk, and renew the lease. The chunk's units belong into the same transaction."""
+async def advance(tx: Transaction, claim: Claim, *, start: int, count: int, seconds: float = 0.0) -> None:
+    """Move the cursor over a chunk, and renew the lease. The chunk's units belong into the same transaction.
+
+    `seconds` is how long the worker was at it, for estimates.
+    """
     await _bound(
         tx,
         claim,
@@ -88,6 +129,7 @@ async def advance(tx: Transaction, claim: Claim, *, start: int, count: int) -> N
         issued_count=start + count,
         lease_until=func.now() + claim.lease,
         attempts=0,
+        issuing_seconds=batches.c.issuing_seconds + seconds,
         updated_at=func.now(),
     )
 
@@ -116,13 +158,17 @@ async def copy_units(tx: Transaction, rows: bytes) -> None:
         raise Unavailable("the connection to the database was lost; try again") from error
 
 
-async def finish(tx: Transaction, claim: Claim, root: bytes) -> None:
-    """Record the root of a batch whose units are all written: it waits for the chain now, and is due at once."""
+async def finish(tx: Transaction, claim: Claim, root: bytes, *, seconds: float = 0.0) -> None:
+    """Record the root of a batch whose units are all written: it waits for the chain now, and is due at once.
+
+    `seconds` is how long the worker was at it since it moved the cursor.
+    """
     await _bound(
         tx,
         claim,
         state=BatchState.ANCHORING.name,
         merkle_root=root,
+        issuing_seconds=batches.c.issuing_seconds + seconds,
         due_at=func.now(),
         lease_token=null(),
         lease_until=null(),

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from services.common.database import Transaction
 from services.common.errors import DuplicateSku
-from services.factory.model.products import Product, ProductDetails
+from services.factory.model.listing import Order, Position
+from services.factory.model.products import Product, ProductDetails, ProductFilter
+from services.factory.storage import listing
 from services.factory.tables import products
 
 
@@ -40,14 +42,30 @@ async def product_by_id(tx: Transaction, tenant_id: UUID, product_id: UUID, *, l
 
 
 async def list_products(
-    tx: Transaction, tenant_id: UUID, *, before: UUID | None, limit: int, include_archived: bool
+    tx: Transaction, tenant_id: UUID, wanted: ProductFilter, order: Order, *, after: Position | None, limit: int
 ) -> Sequence[Product]:
-    """Return products in falling order of their ids: UUIDv7 makes that the order of registration."""
-    query = select(products).where(products.c.tenant_id == tenant_id).order_by(products.c.product_id.desc())
-    if before is not None:
-        query = query.where(products.c.product_id < before)
-    if not include_archived:
+    """Return products behind a position. By time is by id: UUIDv7 makes that the order of registration."""
+    query = select(products).where(products.c.tenant_id == tenant_id)
+    if not wanted.include_archived:
         query = query.where(products.c.archived_at.is_(None))
+    if wanted.sku_prefix:
+        query = query.where(products.c.sku.startswith(wanted.sku_prefix, autoescape=True))
+    if wanted.gtin:
+        # GTINs of all lengths are one space, those shorter than 14 digits with zeros before them.
+        query = query.where(products.c.gtin != "", func.lpad(products.c.gtin, 14, "0") == wanted.gtin.zfill(14))
+    if wanted.category:
+        query = query.where(products.c.category == wanted.category)
+    if wanted.text:
+        query = query.where(
+            or_(
+                *(
+                    column.icontains(wanted.text, autoescape=True)
+                    for column in (products.c.name, products.c.sku, products.c.description)
+                )
+            )
+        )
+    value = {"name": products.c.name, "sku": products.c.sku}.get(order.field)
+    query = listing.page(query, order, after, item_id=products.c.product_id, value=value)
     return [_product(row) for row in await tx.connection.execute(query.limit(limit))]
 
 

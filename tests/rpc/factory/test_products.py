@@ -136,3 +136,72 @@ async def test_the_token_of_another_listing_is_refused(factory: Client, factory_
     token = (await factory.ListApiKeys(pb.ListApiKeysRequest(page_size=1))).next_page_token
     refused = await refusal(factory.ListProducts(pb.ListProductsRequest(page_token=token)))
     assert (refused.code, refused.reason) == ("INVALID_ARGUMENT", "INVALID_PAGE_TOKEN")
+
+
+async def listed(factory: Client, **asked: object) -> list[str]:
+    found = await factory.ListProducts(pb.ListProductsRequest(**asked))
+    return [product.sku for product in found.products]
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"sku_prefix": "OIL"}, ["OIL-2", "OIL-1"]),
+        ({"sku_prefix": "oil"}, []),
+        ({"sku_prefix": "O_L"}, []),
+        ({"category": "food"}, ["WINE", "OIL-1"]),
+        ({"gtin": "96385074"}, ["OIL-1"]),
+        ({"gtin": "00000096385074"}, ["OIL-1"]),
+        ({"gtin": "4006381333931"}, []),
+        ({"text": "azeite"}, ["OIL-2", "OIL-1"]),
+        ({"text": "DOURO"}, ["WINE"]),
+        ({"text": "100%"}, ["OIL-2"]),
+        ({"text": "%"}, ["OIL-2"]),
+        ({"text": "azeite", "category": "food"}, ["OIL-1"]),
+        ({"category": "nothing"}, []),
+    ],
+)
+async def test_a_listing_shows_what_its_filters_say(factory: Client, asked: dict[str, str], found: list[str]) -> None:
+    await factory.CreateProduct(an_order("OIL-1", name="Azeite", category="food", gtin="96385074"))
+    await factory.CreateProduct(an_order("OIL-2", name="AZEITE 100%"))
+    await factory.CreateProduct(an_order("WINE", category="food", description="Tinto do Douro"))
+    assert await listed(factory, **asked) == found
+
+
+@pytest.mark.parametrize(
+    ("order_by", "skus"),
+    [
+        ("", ["A", "C", "B", "D"]),
+        ("created_at desc", ["A", "C", "B", "D"]),
+        ("created_at", ["D", "B", "C", "A"]),
+        ("created_at asc", ["D", "B", "C", "A"]),
+        ("sku", ["A", "B", "C", "D"]),
+        ("sku  desc", ["D", "C", "B", "A"]),
+        ("name", ["C", "D", "B", "A"]),
+        ("name desc", ["A", "B", "D", "C"]),
+    ],
+)
+async def test_a_listing_has_its_order_over_all_its_pages(factory: Client, order_by: str, skus: list[str]) -> None:
+    for sku, name in (("D", "same"), ("B", "same"), ("C", "first"), ("A", "very last")):
+        await factory.CreateProduct(an_order(sku, name=name))
+    found, token = [], ""
+    while len(found) < len(skus):
+        ask = pb.ListProductsRequest(page_size=1, page_token=token, order_by=order_by)
+        page = await factory.ListProducts(ask)
+        found += [product.sku for product in page.products]
+        token = page.next_page_token
+    assert (found, token) == (skus, "")
+
+
+@pytest.mark.parametrize("order_by", ["price", "name up", "name,sku", "desc", "name desc desc"])
+async def test_an_order_that_there_is_not_is_refused(factory: Client, order_by: str) -> None:
+    refused = await refusal(factory.ListProducts(pb.ListProductsRequest(order_by=order_by)))
+    assert (refused.reason, refused.fields) == ("INVALID_ARGUMENT", ["order_by"])
+
+
+async def test_the_token_of_another_order_is_refused(factory: Client) -> None:
+    for sku in ("A", "B"):
+        await factory.CreateProduct(an_order(sku))
+    token = (await factory.ListProducts(pb.ListProductsRequest(page_size=1, order_by="name"))).next_page_token
+    refused = await refusal(factory.ListProducts(pb.ListProductsRequest(page_token=token, order_by="sku")))
+    assert (refused.code, refused.reason) == ("INVALID_ARGUMENT", "INVALID_PAGE_TOKEN")

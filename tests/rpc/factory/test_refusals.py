@@ -240,7 +240,7 @@ async def test_methods_of_services_are_for_those_services_alone(
 
 async def test_an_id_of_a_request_must_be_a_uuid_for_every_write(factory: Client) -> None:
     writes = [name for name, method in METHODS.items() if "request_id" in method.request.DESCRIPTOR.fields_by_name]
-    assert len(writes) == 20
+    assert len(writes) == 22
     for method in writes:
         refused = await refusal(call(factory, method, {"request_id": f"{uuid4()}\0"}))
         assert (refused.code, "request_id" in refused.fields) == ("INVALID_ARGUMENT", True), method

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,21 @@ class Shop:
         async with self.database.transaction() as tx:
             return await self.batches.retry(tx, self.tenant_id, batch.batch_id)
 
+    async def pause(self, batch: Batch) -> Batch:
+        """Pause a batch."""
+        async with self.database.transaction() as tx:
+            return await self.batches.pause(tx, self.tenant_id, batch.batch_id)
+
+    async def resume(self, batch: Batch) -> Batch:
+        """Let a paused batch go on."""
+        async with self.database.transaction() as tx:
+            return await self.batches.resume(tx, self.tenant_id, batch.batch_id)
+
+    async def neighbour(self) -> "Shop":
+        """Return another tenant with a product, on the same platform."""
+        tenant, product = await _tenant_with_product(self.database, self.products)
+        return replace(self, tenant_id=tenant, product_id=product)
+
     async def cancel(self, batch: Batch) -> Batch:
         """Cancel a batch."""
         async with self.database.transaction() as tx:
@@ -100,23 +115,28 @@ async def shop(
     """A tenant with a product."""
     clock = SystemClock()
     await ensure_signing_keys(database=factory_database, clock=clock, keys=unit_keys.load(keys_folder), active=KEY_ID)
-    tenant = await create_tenant(
-        database=factory_database, clock=clock, name="Acme", verification_base_url="https://v.example"
-    )
     products = Products(database=factory_database, clock=clock)
-    details = ProductDetails("Azeite", "4006381333931", "", "", (), "", {})
-    async with factory_database.transaction() as tx:
-        product = await products.create(tx, tenant.tenant_id, NewProduct("A-1", details))
+    tenant_id, product_id = await _tenant_with_product(factory_database, products)
     async with aclosing(Queue(url=valkey.url(), name=QUEUE_NAME)) as queue:
         yield Shop(
             database=factory_database,
-            tenant_id=tenant.tenant_id,
-            product_id=product.product_id,
+            tenant_id=tenant_id,
+            product_id=product_id,
             products=products,
             batches=Batches(database=factory_database, queue=queue, signing_key_id=KEY_ID),
             claims=Claims(database=factory_database, lease=timedelta(seconds=15)),
             issuer=Issuer(database=factory_database, minter=minter),
         )
+
+
+async def _tenant_with_product(database: Database, products: Products) -> tuple[UUID, UUID]:
+    tenant = await create_tenant(
+        database=database, clock=SystemClock(), name="Acme", verification_base_url="https://v.example"
+    )
+    details = ProductDetails("Azeite", "4006381333931", "", "", (), "", {})
+    async with database.transaction() as tx:
+        product = await products.create(tx, tenant.tenant_id, NewProduct("A-1", details))
+    return tenant.tenant_id, product.product_id
 
 
 @pytest.fixture

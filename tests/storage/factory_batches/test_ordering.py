@@ -14,6 +14,7 @@ from services.common.errors import (
 )
 from services.common.ids import uuid7
 from services.factory.model.batches import BatchFilter, BatchOrder, BatchState
+from services.factory.model.listing import Position
 from services.factory.operations.outbox import Publisher
 from tests.storage.factory_batches.conftest import Shop
 
@@ -67,14 +68,15 @@ async def test_a_key_gives_its_last_numbers_and_no_more(shop: Shop, sql) -> None
 async def test_a_listing_is_newest_first_in_pages_and_filtered(shop: Shop) -> None:
     batches = [await shop.order(1) for _ in range(3)]
     cancelled = await shop.cancel(batches[1])
-    first = await shop.batches.list(shop.tenant_id, BatchFilter(), before=None, limit=2)
+    first = await shop.batches.list(shop.tenant_id, BatchFilter(), limit=2)
     assert (list(first.items), first.more) == ([batches[2], cancelled], True)
-    rest = await shop.batches.list(shop.tenant_id, BatchFilter(), before=cancelled.batch_id, limit=2)
+    position = Position(cancelled.batch_id)
+    rest = await shop.batches.list(shop.tenant_id, BatchFilter(), after=position, limit=2)
     assert (list(rest.items), rest.more) == ([batches[0]], False)
     only = BatchFilter(product_id=shop.product_id, state=BatchState.CANCELLED)
-    assert (await shop.batches.list(shop.tenant_id, only, before=None, limit=5)).items == (cancelled,)
+    assert (await shop.batches.list(shop.tenant_id, only, limit=5)).items == (cancelled,)
     other = BatchFilter(product_id=uuid7())
-    assert (await shop.batches.list(shop.tenant_id, other, before=None, limit=5)).items == ()
+    assert (await shop.batches.list(shop.tenant_id, other, limit=5)).items == ()
 
 
 async def test_another_tenant_finds_no_batch(shop: Shop) -> None:

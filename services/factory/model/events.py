@@ -11,6 +11,8 @@ TOPICS = frozenset(
         "batch.completed",
         "batch.failed",
         "batch.retried",
+        "batch.paused",
+        "batch.resumed",
         "batch.cancelled",
         "unit.reported",
         "unit.high_risk",

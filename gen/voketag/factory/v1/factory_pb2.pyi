@@ -11,6 +11,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from voketag.factory.v1 import batch_control_pb2 as _batch_control_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -381,22 +382,42 @@ class ListProductsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     INCLUDE_ARCHIVED_FIELD_NUMBER: _builtins.int
+    SKU_PREFIX_FIELD_NUMBER: _builtins.int
+    GTIN_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Rows on the page: 0 means 50; more than 1000 means 1000."""
     page_token: _builtins.str
     """From the previous page."""
     include_archived: _builtins.bool
     """Also list archived products."""
+    sku_prefix: _builtins.str
+    """Only products whose SKU begins so."""
+    gtin: _builtins.str
+    """Only products with this GTIN, in any of its lengths."""
+    category: _builtins.str
+    """Only products of this category."""
+    text: _builtins.str
+    """Only products with this text in their name, SKU or description, whatever the case."""
+    order_by: _builtins.str
+    """`created_at desc` (the default), `created_at`, `name`, `name desc`, `sku` or `sku desc` (AIP-132)."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         include_archived: _builtins.bool = ...,
+        sku_prefix: _builtins.str = ...,
+        gtin: _builtins.str = ...,
+        category: _builtins.str = ...,
+        text: _builtins.str = ...,
+        order_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["include_archived", b"include_archived", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "gtin", b"gtin", "include_archived", b"include_archived", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "sku_prefix", b"sku_prefix", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -606,6 +627,10 @@ class Batch(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     COMPLETED_AT_FIELD_NUMBER: _builtins.int
     SANDBOX_FIELD_NUMBER: _builtins.int
+    ESTIMATED_COMPLETION_AT_FIELD_NUMBER: _builtins.int
+    PAUSED_FIELD_NUMBER: _builtins.int
+    TREE_SIZE_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     batch_id: _builtins.str
     """UUID (version 7)."""
     product_id: _builtins.str
@@ -623,11 +648,19 @@ class Batch(_message.Message):
     expires_at: _builtins.str
     """Last day of use, `YYYY-MM-DD`; empty when it does not expire."""
     merkle_root: _builtins.str
-    """Root of the units' RFC 6962 tree, 64 hex digits; empty until all units are written."""
+    """Root of the units' RFC 6962 tree, 64 hex digits; empty until all units are written, or the batch is cancelled."""
     error: _builtins.str
     """Why it stopped, for FAILED and ANCHOR_FAILED."""
     sandbox: _builtins.bool
     """A trial: ordered while the tenant was in sandbox mode. COMPLETED once it is issued; its root goes to no chain."""
+    paused: _builtins.bool
+    """Issuing is paused (PauseBatch)."""
+    tree_size: _builtins.int
+    """Leaves under merkle_root: quantity, or for a batch cancelled while it was issued, the units that were written; 0 without
+    a root.
+    """
+    priority: _batch_control_pb2.BatchPriority.ValueType
+    """How soon it is issued, among the tenant's own."""
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The tenant's own data."""
@@ -648,6 +681,12 @@ class Batch(_message.Message):
     def completed_at(self) -> _timestamp_pb2.Timestamp:
         """When it was completed."""
 
+    @_builtins.property
+    def estimated_completion_at(self) -> _timestamp_pb2.Timestamp:
+        """When issuing will be done at the rate measured lately, with what waits before it; absent while nothing is measured, and
+        unless it is PENDING or ISSUING and not paused.
+        """
+
     def __init__(
         self,
         *,
@@ -667,10 +706,14 @@ class Batch(_message.Message):
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         completed_at: _timestamp_pb2.Timestamp | None = ...,
         sandbox: _builtins.bool = ...,
+        estimated_completion_at: _timestamp_pb2.Timestamp | None = ...,
+        paused: _builtins.bool = ...,
+        tree_size: _builtins.int = ...,
+        priority: _batch_control_pb2.BatchPriority.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "completed_at", b"completed_at", "created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "completed_at", b"completed_at", "created_at", b"created_at", "estimated_completion_at", b"estimated_completion_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "batch_id", b"batch_id", "completed_at", b"completed_at", "created_at", b"created_at", "error", b"error", "expires_at", b"expires_at", "issued_count", b"issued_count", "lot", b"lot", "manufactured_at", b"manufactured_at", "merkle_root", b"merkle_root", "metadata", b"metadata", "product_id", b"product_id", "quantity", b"quantity", "sandbox", b"sandbox", "state", b"state", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "batch_id", b"batch_id", "completed_at", b"completed_at", "created_at", b"created_at", "error", b"error", "estimated_completion_at", b"estimated_completion_at", "expires_at", b"expires_at", "issued_count", b"issued_count", "lot", b"lot", "manufactured_at", b"manufactured_at", "merkle_root", b"merkle_root", "metadata", b"metadata", "paused", b"paused", "priority", b"priority", "product_id", b"product_id", "quantity", b"quantity", "sandbox", b"sandbox", "state", b"state", "tree_size", b"tree_size", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -739,6 +782,7 @@ class CreateBatchRequest(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
     """UUID of the product."""
     quantity: _builtins.int
@@ -751,6 +795,8 @@ class CreateBatchRequest(_message.Message):
     """Last day of use, `YYYY-MM-DD`, not before manufactured_at."""
     request_id: _builtins.str
     """Idempotency key, a UUID."""
+    priority: _batch_control_pb2.BatchPriority.ValueType
+    """How soon it is issued, among the tenant's own."""
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The tenant's own data."""
@@ -765,10 +811,11 @@ class CreateBatchRequest(_message.Message):
         expires_at: _builtins.str = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         request_id: _builtins.str = ...,
+        priority: _batch_control_pb2.BatchPriority.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "lot", b"lot", "manufactured_at", b"manufactured_at", "metadata", b"metadata", "product_id", b"product_id", "quantity", b"quantity", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "lot", b"lot", "manufactured_at", b"manufactured_at", "metadata", b"metadata", "priority", b"priority", "product_id", b"product_id", "quantity", b"quantity", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -806,6 +853,10 @@ class ListBatchesRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     PRODUCT_ID_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    LOT_FIELD_NUMBER: _builtins.int
+    CREATED_FROM_FIELD_NUMBER: _builtins.int
+    CREATED_TO_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Rows on the page: 0 means 50; more than 1000 means 1000."""
     page_token: _builtins.str
@@ -814,6 +865,18 @@ class ListBatchesRequest(_message.Message):
     """Only batches of this product, a UUID; empty means all."""
     state: Global___BatchState.ValueType
     """Only batches in this state; unspecified means all."""
+    lot: _builtins.str
+    """Only batches of this lot."""
+    order_by: _builtins.str
+    """`created_at desc` (the default) or `created_at` (AIP-132)."""
+    @_builtins.property
+    def created_from(self) -> _timestamp_pb2.Timestamp:
+        """Only batches ordered at or after this time."""
+
+    @_builtins.property
+    def created_to(self) -> _timestamp_pb2.Timestamp:
+        """Only batches ordered before this time."""
+
     def __init__(
         self,
         *,
@@ -821,10 +884,14 @@ class ListBatchesRequest(_message.Message):
         page_token: _builtins.str = ...,
         product_id: _builtins.str = ...,
         state: Global___BatchState.ValueType = ...,
+        lot: _builtins.str = ...,
+        created_from: _timestamp_pb2.Timestamp | None = ...,
+        created_to: _timestamp_pb2.Timestamp | None = ...,
+        order_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_from", b"created_from", "created_to", b"created_to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "product_id", b"product_id", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_from", b"created_from", "created_to", b"created_to", "lot", b"lot", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "product_id", b"product_id", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

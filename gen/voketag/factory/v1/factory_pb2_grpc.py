@@ -5,6 +5,7 @@ import warnings
 
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
+from voketag.factory.v1 import batch_control_pb2 as voketag_dot_factory_dot_v1_dot_batch__control__pb2
 from voketag.factory.v1 import dead_letters_pb2 as voketag_dot_factory_dot_v1_dot_dead__letters__pb2
 from voketag.factory.v1 import factory_pb2 as voketag_dot_factory_dot_v1_dot_factory__pb2
 from voketag.factory.v1 import imports_pb2 as voketag_dot_factory_dot_v1_dot_imports__pb2
@@ -95,6 +96,16 @@ class FactoryServiceStub:
         self.RetryBatch = channel.unary_unary(
                 '/voketag.factory.v1.FactoryService/RetryBatch',
                 request_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.RetryBatchRequest.SerializeToString,
+                response_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.FromString,
+                _registered_method=True)
+        self.PauseBatch = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/PauseBatch',
+                request_serializer=voketag_dot_factory_dot_v1_dot_batch__control__pb2.PauseBatchRequest.SerializeToString,
+                response_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.FromString,
+                _registered_method=True)
+        self.ResumeBatch = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/ResumeBatch',
+                request_serializer=voketag_dot_factory_dot_v1_dot_batch__control__pb2.ResumeBatchRequest.SerializeToString,
                 response_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.FromString,
                 _registered_method=True)
         self.CancelBatch = channel.unary_unary(
@@ -335,7 +346,8 @@ class FactoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListProducts(self, request, context):
-        """Lists the tenant's products, newest first.
+        """Lists the tenant's products, newest first unless order_by says otherwise. INVALID_ARGUMENT (INVALID_PAGE_TOKEN) for a
+        token of a listing in another order.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -370,7 +382,8 @@ class FactoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListBatches(self, request, context):
-        """Lists the tenant's batches, newest first.
+        """Lists the tenant's batches, newest first unless order_by says otherwise. INVALID_ARGUMENT (INVALID_PAGE_TOKEN) for a
+        token of a listing in another order.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -392,8 +405,24 @@ class FactoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PauseBatch(self, request, context):
+        """Stops the issuing of a PENDING or ISSUING batch, at the next whole chunk, until ResumeBatch. Pausing twice is no error.
+        FAILED_PRECONDITION (BATCH_STATE) in any other state.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeBatch(self, request, context):
+        """Lets a paused batch go on from where it stopped. Resuming one that is not paused is no error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CancelBatch(self, request, context):
-        """Cancels a PENDING, ISSUING or FAILED batch. Codes that were issued are void from then on.
+        """Cancels a PENDING, ISSUING or FAILED batch. Codes that were issued are void from then on, and stay provable: merkle_root
+        and tree_size are those of the units that were written.
         FAILED_PRECONDITION (BATCH_STATE) once the root was submitted. Cancelling twice is no error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -759,6 +788,16 @@ def add_FactoryServiceServicer_to_server(servicer, server):
             'RetryBatch': grpc.unary_unary_rpc_method_handler(
                     servicer.RetryBatch,
                     request_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.RetryBatchRequest.FromString,
+                    response_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.SerializeToString,
+            ),
+            'PauseBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseBatch,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_batch__control__pb2.PauseBatchRequest.FromString,
+                    response_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.SerializeToString,
+            ),
+            'ResumeBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeBatch,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_batch__control__pb2.ResumeBatchRequest.FromString,
                     response_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.SerializeToString,
             ),
             'CancelBatch': grpc.unary_unary_rpc_method_handler(
@@ -1249,6 +1288,60 @@ class FactoryService:
             target,
             '/voketag.factory.v1.FactoryService/RetryBatch',
             voketag_dot_factory_dot_v1_dot_factory__pb2.RetryBatchRequest.SerializeToString,
+            voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/PauseBatch',
+            voketag_dot_factory_dot_v1_dot_batch__control__pb2.PauseBatchRequest.SerializeToString,
+            voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/ResumeBatch',
+            voketag_dot_factory_dot_v1_dot_batch__control__pb2.ResumeBatchRequest.SerializeToString,
             voketag_dot_factory_dot_v1_dot_factory__pb2.Batch.FromString,
             options,
             channel_credentials,

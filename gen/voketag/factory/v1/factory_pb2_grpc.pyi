@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.api import httpbody_pb2 as _httpbody_pb2
 from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
+from voketag.factory.v1 import batch_control_pb2 as _batch_control_pb2
 from voketag.factory.v1 import dead_letters_pb2 as _dead_letters_pb2
 from voketag.factory.v1 import factory_pb2 as _factory_pb2
 from voketag.factory.v1 import imports_pb2 as _imports_pb2
@@ -51,7 +52,9 @@ class FactoryServiceStub:
     GetProduct: _grpc.UnaryUnaryMultiCallable[_factory_pb2.GetProductRequest, _factory_pb2.Product]
     """Returns one product."""
     ListProducts: _grpc.UnaryUnaryMultiCallable[_factory_pb2.ListProductsRequest, _factory_pb2.ListProductsResponse]
-    """Lists the tenant's products, newest first."""
+    """Lists the tenant's products, newest first unless order_by says otherwise. INVALID_ARGUMENT (INVALID_PAGE_TOKEN) for a
+    token of a listing in another order.
+    """
     UpdateProduct: _grpc.UnaryUnaryMultiCallable[_factory_pb2.UpdateProductRequest, _factory_pb2.Product]
     """Changes the fields named in update_mask. Batches issued before keep the facts they were issued with."""
     ArchiveProduct: _grpc.UnaryUnaryMultiCallable[_factory_pb2.ArchiveProductRequest, _factory_pb2.Product]
@@ -61,7 +64,9 @@ class FactoryServiceStub:
     GetBatch: _grpc.UnaryUnaryMultiCallable[_factory_pb2.GetBatchRequest, _factory_pb2.Batch]
     """Returns one batch."""
     ListBatches: _grpc.UnaryUnaryMultiCallable[_factory_pb2.ListBatchesRequest, _factory_pb2.ListBatchesResponse]
-    """Lists the tenant's batches, newest first."""
+    """Lists the tenant's batches, newest first unless order_by says otherwise. INVALID_ARGUMENT (INVALID_PAGE_TOKEN) for a
+    token of a listing in another order.
+    """
     WatchBatch: _grpc.UnaryStreamMultiCallable[_factory_pb2.WatchBatchRequest, _factory_pb2.Batch]
     """Sends the batch at once, and again at every change, and ends after a final state (COMPLETED, FAILED,
     ANCHOR_FAILED, CANCELLED).
@@ -70,8 +75,15 @@ class FactoryServiceStub:
     """Lets a FAILED or ANCHOR_FAILED batch go on from where it stopped, with the same codes and serials.
     FAILED_PRECONDITION (BATCH_STATE) in any other state.
     """
+    PauseBatch: _grpc.UnaryUnaryMultiCallable[_batch_control_pb2.PauseBatchRequest, _factory_pb2.Batch]
+    """Stops the issuing of a PENDING or ISSUING batch, at the next whole chunk, until ResumeBatch. Pausing twice is no error.
+    FAILED_PRECONDITION (BATCH_STATE) in any other state.
+    """
+    ResumeBatch: _grpc.UnaryUnaryMultiCallable[_batch_control_pb2.ResumeBatchRequest, _factory_pb2.Batch]
+    """Lets a paused batch go on from where it stopped. Resuming one that is not paused is no error."""
     CancelBatch: _grpc.UnaryUnaryMultiCallable[_factory_pb2.CancelBatchRequest, _factory_pb2.Batch]
-    """Cancels a PENDING, ISSUING or FAILED batch. Codes that were issued are void from then on.
+    """Cancels a PENDING, ISSUING or FAILED batch. Codes that were issued are void from then on, and stay provable: merkle_root
+    and tree_size are those of the units that were written.
     FAILED_PRECONDITION (BATCH_STATE) once the root was submitted. Cancelling twice is no error.
     """
     GetBatchStatement: _grpc.UnaryUnaryMultiCallable[_statements_pb2.GetBatchStatementRequest, _statements_pb2.BatchStatement]
@@ -196,7 +208,9 @@ class FactoryServiceAsyncStub(FactoryServiceStub):
     GetProduct: _aio.UnaryUnaryMultiCallable[_factory_pb2.GetProductRequest, _factory_pb2.Product]  # type: ignore[assignment]
     """Returns one product."""
     ListProducts: _aio.UnaryUnaryMultiCallable[_factory_pb2.ListProductsRequest, _factory_pb2.ListProductsResponse]  # type: ignore[assignment]
-    """Lists the tenant's products, newest first."""
+    """Lists the tenant's products, newest first unless order_by says otherwise. INVALID_ARGUMENT (INVALID_PAGE_TOKEN) for a
+    token of a listing in another order.
+    """
     UpdateProduct: _aio.UnaryUnaryMultiCallable[_factory_pb2.UpdateProductRequest, _factory_pb2.Product]  # type: ignore[assignment]
     """Changes the fields named in update_mask. Batches issued before keep the facts they were issued with."""
     ArchiveProduct: _aio.UnaryUnaryMultiCallable[_factory_pb2.ArchiveProductRequest, _factory_pb2.Product]  # type: ignore[assignment]
@@ -206,7 +220,9 @@ class FactoryServiceAsyncStub(FactoryServiceStub):
     GetBatch: _aio.UnaryUnaryMultiCallable[_factory_pb2.GetBatchRequest, _factory_pb2.Batch]  # type: ignore[assignment]
     """Returns one batch."""
     ListBatches: _aio.UnaryUnaryMultiCallable[_factory_pb2.ListBatchesRequest, _factory_pb2.ListBatchesResponse]  # type: ignore[assignment]
-    """Lists the tenant's batches, newest first."""
+    """Lists the tenant's batches, newest first unless order_by says otherwise. INVALID_ARGUMENT (INVALID_PAGE_TOKEN) for a
+    token of a listing in another order.
+    """
     WatchBatch: _aio.UnaryStreamMultiCallable[_factory_pb2.WatchBatchRequest, _factory_pb2.Batch]  # type: ignore[assignment]
     """Sends the batch at once, and again at every change, and ends after a final state (COMPLETED, FAILED,
     ANCHOR_FAILED, CANCELLED).
@@ -215,8 +231,15 @@ class FactoryServiceAsyncStub(FactoryServiceStub):
     """Lets a FAILED or ANCHOR_FAILED batch go on from where it stopped, with the same codes and serials.
     FAILED_PRECONDITION (BATCH_STATE) in any other state.
     """
+    PauseBatch: _aio.UnaryUnaryMultiCallable[_batch_control_pb2.PauseBatchRequest, _factory_pb2.Batch]  # type: ignore[assignment]
+    """Stops the issuing of a PENDING or ISSUING batch, at the next whole chunk, until ResumeBatch. Pausing twice is no error.
+    FAILED_PRECONDITION (BATCH_STATE) in any other state.
+    """
+    ResumeBatch: _aio.UnaryUnaryMultiCallable[_batch_control_pb2.ResumeBatchRequest, _factory_pb2.Batch]  # type: ignore[assignment]
+    """Lets a paused batch go on from where it stopped. Resuming one that is not paused is no error."""
     CancelBatch: _aio.UnaryUnaryMultiCallable[_factory_pb2.CancelBatchRequest, _factory_pb2.Batch]  # type: ignore[assignment]
-    """Cancels a PENDING, ISSUING or FAILED batch. Codes that were issued are void from then on.
+    """Cancels a PENDING, ISSUING or FAILED batch. Codes that were issued are void from then on, and stay provable: merkle_root
+    and tree_size are those of the units that were written.
     FAILED_PRECONDITION (BATCH_STATE) once the root was submitted. Cancelling twice is no error.
     """
     GetBatchStatement: _aio.UnaryUnaryMultiCallable[_statements_pb2.GetBatchStatementRequest, _statements_pb2.BatchStatement]  # type: ignore[assignment]
@@ -356,7 +379,9 @@ class FactoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _factory_pb2.ListProductsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_factory_pb2.ListProductsResponse, _abc.Awaitable[_factory_pb2.ListProductsResponse]]:
-        """Lists the tenant's products, newest first."""
+        """Lists the tenant's products, newest first unless order_by says otherwise. INVALID_ARGUMENT (INVALID_PAGE_TOKEN) for a
+        token of a listing in another order.
+        """
 
     @_abc_1.abstractmethod
     def UpdateProduct(
@@ -396,7 +421,9 @@ class FactoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _factory_pb2.ListBatchesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_factory_pb2.ListBatchesResponse, _abc.Awaitable[_factory_pb2.ListBatchesResponse]]:
-        """Lists the tenant's batches, newest first."""
+        """Lists the tenant's batches, newest first unless order_by says otherwise. INVALID_ARGUMENT (INVALID_PAGE_TOKEN) for a
+        token of a listing in another order.
+        """
 
     @_abc_1.abstractmethod
     def WatchBatch(
@@ -419,12 +446,31 @@ class FactoryServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def PauseBatch(
+        self,
+        request: _batch_control_pb2.PauseBatchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_factory_pb2.Batch, _abc.Awaitable[_factory_pb2.Batch]]:
+        """Stops the issuing of a PENDING or ISSUING batch, at the next whole chunk, until ResumeBatch. Pausing twice is no error.
+        FAILED_PRECONDITION (BATCH_STATE) in any other state.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeBatch(
+        self,
+        request: _batch_control_pb2.ResumeBatchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_factory_pb2.Batch, _abc.Awaitable[_factory_pb2.Batch]]:
+        """Lets a paused batch go on from where it stopped. Resuming one that is not paused is no error."""
+
+    @_abc_1.abstractmethod
     def CancelBatch(
         self,
         request: _factory_pb2.CancelBatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_factory_pb2.Batch, _abc.Awaitable[_factory_pb2.Batch]]:
-        """Cancels a PENDING, ISSUING or FAILED batch. Codes that were issued are void from then on.
+        """Cancels a PENDING, ISSUING or FAILED batch. Codes that were issued are void from then on, and stay provable: merkle_root
+        and tree_size are those of the units that were written.
         FAILED_PRECONDITION (BATCH_STATE) once the root was submitted. Cancelling twice is no error.
         """
 

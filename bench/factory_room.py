@@ -28,6 +28,7 @@ from services.factory.operations.batches import QUEUE_NAME, Batches
 from services.factory.operations.products import Products
 from services.factory.operations.signing_keys import ensure_signing_keys
 from services.factory.operations.tenants import create_tenant
+from services.factory.settings import Settings
 
 KEY_ID = 1
 SECRET = bytes(range(32))
@@ -129,6 +130,25 @@ async def open_room(folder: Path) -> AsyncIterator[Room]:
             batches=Batches(database=database, queue=queue, signing_key_id=KEY_ID),
             metrics_port=free_port(),
         )
+
+
+def server_settings(room: Room) -> Settings:
+    """Return the settings of a Factory server on a free port."""
+    return Settings(
+        listen="127.0.0.1:0",
+        environment="local",
+        database_url=room.postgres.url("voketag_factory"),
+        queue_url=room.valkey.url(0),
+        hot_state_url=room.valkey.url(1),
+        token_public_keys=room.folder / "public",
+        unit_keys=room.folder / "unit-keys",
+        signing_key_id=KEY_ID,
+        webhook_keys=room.folder / "unit-keys",  # no webhook is made here; the form is the same
+        statement_keys=room.folder / "tokens",  # any Ed25519 key does
+        service_key=room.folder / "tokens" / "service-factory-1.pem",
+        scan_address="127.0.0.1:1",
+        log_calls=False,
+    )
 
 
 def _migrate(url: str) -> None:

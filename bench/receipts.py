@@ -15,12 +15,11 @@ from pathlib import Path
 import grpc
 
 from bench import report
-from bench.factory_room import KEY_ID, Room, open_room
+from bench.factory_room import KEY_ID, Room, open_room, server_settings
 from services.common.clock import SystemClock
 from services.common.tokens import TokenSigner
 from services.factory.app import open_app
 from services.factory.model.batches import Batch
-from services.factory.settings import Settings
 from voketag.factory.v1 import factory_pb2, factory_pb2_grpc
 from voketag_kernel.codes import parse
 from voketag_kernel.receipts import facts_hash, unit_leaf_data
@@ -40,7 +39,7 @@ async def main() -> None:
             with room.worker(processes=2):
                 batches = {size: await room.issued(await room.order(size)) for size in (LARGE, SMALL)}
             async with (
-                open_app(_settings(room)) as server,
+                open_app(server_settings(room)) as server,
                 grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as link,
             ):
                 seconds = await _measure(factory_pb2_grpc.FactoryServiceStub(link), room, batches, asked.calls)
@@ -95,21 +94,6 @@ def _check(proof: factory_pb2.UnitProof, batch: Batch) -> None:
         size=proof.tree_size,
         path=proof.inclusion_path,
         expected_root=batch.merkle_root,
-    )
-
-
-def _settings(room: Room) -> Settings:
-    return Settings(
-        listen="127.0.0.1:0",
-        environment="local",
-        database_url=room.postgres.url("voketag_factory"),
-        queue_url=room.valkey.url(0),
-        hot_state_url=room.valkey.url(1),
-        token_public_keys=room.folder / "public",
-        unit_keys=room.folder / "unit-keys",
-        signing_key_id=KEY_ID,
-        webhook_keys=room.folder / "unit-keys",  # no webhook is made here; the form is the same
-        log_calls=False,
     )
 
 

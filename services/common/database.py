@@ -44,8 +44,11 @@ class Database:
         self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @classmethod
-    def open(cls, settings: ProcessSettings) -> Self:
-        """Make the pool; the first connection is made when it is needed."""
+    def open(cls, settings: ProcessSettings, *, lock_seconds: float = 0) -> Self:
+        """Make the pool; the first connection is made when it is needed.
+
+        `lock_seconds` is how long a statement waits for a lock (0 for no end) before it is ConcurrentUpdate.
+        """
         return cls(
             create_async_engine(
                 settings.database_url.replace("postgresql://", "postgresql+asyncpg://", 1),
@@ -59,7 +62,10 @@ class Database:
                     "timeout": 5,
                     "command_timeout": 30,
                     # Nor may a process that hangs in the middle of a transaction keep its locks from everybody else.
-                    "server_settings": {"idle_in_transaction_session_timeout": str(_IDLE_MILLISECONDS)},
+                    "server_settings": {
+                        "idle_in_transaction_session_timeout": str(_IDLE_MILLISECONDS),
+                        "lock_timeout": str(int(lock_seconds * 1000)),
+                    },
                 },
             )
         )

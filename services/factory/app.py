@@ -52,7 +52,9 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
     keys = unit_keys.load(settings.unit_keys)
     verifier = TokenVerifier(public_keys=settings.token_public_keys, service="factory")
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(aclosing(Database.open(settings)))
+        database = await stack.enter_async_context(
+            aclosing(Database.open(settings, lock_seconds=settings.write_wait_seconds))
+        )
         queue = await stack.enter_async_context(aclosing(Queue(url=settings.queue_url, name=QUEUE_NAME)))
         hot_state = await stack.enter_async_context(aclosing(HotState(url=settings.hot_state_url)))
         await ensure_signing_keys(database=database, clock=clock, keys=keys, active=settings.signing_key_id)
@@ -66,7 +68,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
         batches = Batches(database=database, queue=queue, signing_key_id=settings.signing_key_id)
         deliveries = Deliveries(database=database, clock=clock)
         servicer = FactoryServicer(
-            writes=Writes(database=database, clock=clock),
+            writes=Writes(database=database, clock=clock, wait_seconds=settings.write_wait_seconds),
             products=Products(database=database, clock=clock),
             batches=batches,
             imports=Imports(database=database, clock=clock, batches=batches),

@@ -40,6 +40,8 @@ class Settings(ServerSettings, UnitKeySettings, WebhookSettings, ServiceIdentity
 
     hot_state_url: str = "redis://127.0.0.1:63790/1"
     """Redis or Valkey that Scan listens to for changes of units. Losing it costs Scan at most a second."""
+    write_wait_seconds: float = Field(default=5, gt=0)
+    """How long a write waits for others that hold what it needs, equal requests included, before it is ABORTED."""
     scan_address: str
     """Scan's gRPC address, `host:port`, for lists and summaries of scans."""
     statement_keys: DirectoryPath

@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, DateTime, LargeBinary, Text, Uuid, delete, func, literal, select, update
+from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.common.database import Transaction
 from services.factory.tables import idempotency
 
-LONGEST_WAIT_SECONDS = 5
-"""How long a write waits for another transaction, the holder of its request_id included."""
+_KEEP = insert(idempotency).on_conflict_do_nothing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,41 +30,28 @@ class FirstAnswer:
     response: bytes
 
 
-async def claim(tx: Transaction, key: WriteKey, *, request_hash: bytes, now: datetime) -> FirstAnswer | None:
-    """Take a request for this transaction: None when it is ours, else its first answer.
+async def keep(tx: Transaction, key: WriteKey, *, request_hash: bytes, response: bytes, now: datetime) -> bool:
+    """Keep the answer of a request; False when it has one already.
 
-    While another transaction has it, the insert waits on the primary key: the row is the in-flight lock. It goes with
-    the transaction, so that a failed write leaves nothing and the waiting one becomes the first. The wait has an end
-    (ConcurrentUpdate), here and for every other lock of the transaction: it is set in the statement that may wait
-    first, since a statement of its own would cost each write a round trip.
+    While another transaction has made an answer and is not over, this waits on the primary key for its end.
     """
     row = {
-        idempotency.c.tenant_id: literal(key.tenant_id, Uuid),
-        idempotency.c.method: literal(key.method, Text),
-        idempotency.c.request_id: literal(key.request_id, Uuid),
-        idempotency.c.request_hash: literal(request_hash, LargeBinary),
-        idempotency.c.created_at: literal(now, DateTime(timezone=True)),
+        "tenant_id": key.tenant_id,
+        "method": key.method,
+        "request_id": key.request_id,
+        "request_hash": request_hash,
+        "response": response,
+        "created_at": now,
     }
-    patience = func.set_config("lock_timeout", f"{LONGEST_WAIT_SECONDS}s", True).table_valued("patience")
-    ours = (
-        insert(idempotency)
-        .from_select(list(row), select(*row.values()).select_from(patience))
-        .on_conflict_do_nothing()
-        .returning(idempotency.c.request_id)
-    )
-    if (await tx.connection.execute(ours)).first() is not None:
-        return None
-    first = (
-        await tx.connection.execute(
-            select(idempotency.c.request_hash, idempotency.c.response).where(*_is(key)),
-        )
-    ).one()
-    return FirstAnswer(request_hash=first.request_hash, response=first.response)
+    return (await tx.connection.execute(_KEEP, row)).rowcount == 1
 
 
-async def remember(tx: Transaction, key: WriteKey, response: bytes) -> None:
-    """Keep the answer of a request that this transaction took."""
-    await tx.connection.execute(update(idempotency).where(*_is(key)).values(response=response))
+async def first_answer(tx: Transaction, key: WriteKey) -> FirstAnswer | None:
+    """Return what a request was answered with, None for one that was not."""
+    row = (
+        await tx.connection.execute(select(idempotency.c.request_hash, idempotency.c.response).where(*_is(key)))
+    ).one_or_none()
+    return None if row is None else FirstAnswer(request_hash=row.request_hash, response=row.response)
 
 
 async def forget_before(tx: Transaction, moment: datetime) -> int:

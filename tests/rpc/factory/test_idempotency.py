@@ -12,13 +12,13 @@ import asyncpg
 import grpc
 import pytest
 
+from services.factory.app import open_app
 from services.factory.settings import Settings
-from services.factory.storage import idempotency as storage
 from tests.conftest import DatabaseUrl
 from tests.rpc.calls import Client, refusal
 from tests.rpc.conftest import Partner
 from voketag.factory.v1 import factory_pb2 as pb
-from voketag.factory.v1 import factory_pb2_grpc
+from voketag.factory.v1 import factory_pb2_grpc, settings_pb2
 
 
 def an_order(request_id: str, **more: object) -> pb.CreateProductRequest:
@@ -26,8 +26,8 @@ def an_order(request_id: str, **more: object) -> pb.CreateProductRequest:
 
 
 @asynccontextmanager
-async def held_claim(database_url: DatabaseUrl, request_id: str) -> AsyncIterator[None]:
-    """Hold a claim on a CreateProduct in a transaction, as another process would; undo it at the end."""
+async def held_answer(database_url: DatabaseUrl, request_id: str) -> AsyncIterator[None]:
+    """Hold the answer of a CreateProduct in a transaction, as another process would; undo it at the end."""
     connection = await asyncpg.connect(database_url())
     try:
         tenant_id = await connection.fetchval("SELECT tenant_id FROM factory.tenants")
@@ -159,16 +159,44 @@ async def test_many_equal_requests_at_once_keep_no_connection_from_others(factor
 
 
 async def test_a_request_that_waits_too_long_is_aborted_and_told_when_to_come_back(
-    factory: Client, database_url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch
+    factory_settings: Settings, acme: Partner, database_url: DatabaseUrl
 ) -> None:
-    monkeypatch.setattr(storage, "LONGEST_WAIT_SECONDS", 1)
     request = an_order(str(uuid4()))
-    async with held_claim(database_url, request.request_id):
-        # The first waits in PostgreSQL for the other process, the second in this process for the first.
-        for refused in await asyncio.gather(*(refusal(factory.CreateProduct(request)) for _ in range(2))):
-            assert (refused.code, refused.reason) == ("ABORTED", "CONCURRENT_UPDATE")
-            assert refused.retry_after_seconds == 0.2
-    assert (await factory.CreateProduct(request)).sku == "A"
+    hasty = factory_settings.model_copy(update={"write_wait_seconds": 0.5})
+    async with open_app(hasty) as server, grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as to:
+        factory = Client(factory_pb2_grpc.FactoryServiceStub(to), acme.api_key)
+        async with held_answer(database_url, request.request_id):
+            # The first waits in PostgreSQL for the other process, the second in this process for the first.
+            for refused in await asyncio.gather(*(refusal(factory.CreateProduct(request)) for _ in range(2))):
+                assert (refused.code, refused.reason) == ("ABORTED", "CONCURRENT_UPDATE")
+                assert refused.retry_after_seconds == 0.2
+        assert (await factory.CreateProduct(request)).sku == "A"
+
+
+async def test_a_repeat_is_answered_though_the_write_would_be_refused_by_now(factory: Client) -> None:
+    made = await factory.CreateProduct(an_order(""))
+    first = pb.UpdateProductRequest(
+        product_id=made.product_id, product=pb.ProductChange(name="B"), request_id=str(uuid4())
+    )
+    answer = await factory.UpdateProduct(first)
+    settings = settings_pb2.UpdateSettingsRequest(
+        settings=settings_pb2.TenantSettings(version=1, warning_above=30), request_id=str(uuid4())
+    )
+    changed = await factory.UpdateSettings(settings)
+    assert await factory.UpdateProduct(first) == answer
+    assert await factory.UpdateSettings(settings) == changed, "version 1 is not the present one any more"
+
+
+async def test_what_is_done_again_is_undone(factory: Client, product: pb.Product, database_url: DatabaseUrl) -> None:
+    """A batch takes numbers of a key and notes an event; a repeat does neither."""
+    order = pb.CreateBatchRequest(product_id=product.product_id, quantity=5, request_id=str(uuid4()))
+    answers = [await factory.CreateBatch(order) for _ in range(3)]
+    assert answers[1:] == answers[:1] * 2
+    connection = await asyncpg.connect(database_url())
+    numbers = await connection.fetchval("SELECT next_number FROM factory.signing_keys WHERE key_id = 1")
+    events = await connection.fetchval("SELECT count(*) FROM factory.outbox WHERE topic = 'batch.created'")
+    await connection.close()
+    assert (numbers, events) == (5, 1)
 
 
 async def test_a_server_killed_between_claim_and_answer_blocks_nothing_and_does_nothing_twice(
@@ -206,7 +234,7 @@ async def test_a_request_that_waits_becomes_the_first_when_the_one_before_it_fai
 ) -> None:
     """The holder's transaction is held open by hand, then rolled back, as a killed server's would be."""
     request = an_order(str(uuid4()))
-    async with held_claim(database_url, request.request_id):
+    async with held_answer(database_url, request.request_id):
         waiting = asyncio.ensure_future(factory.CreateProduct(request))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(asyncio.shield(waiting), 0.5)

@@ -47,7 +47,7 @@ async def test_a_tenant_and_its_first_key_are_made_and_printed_as_json(database_
         await connection.close()
     scopes = {row["key_id"]: row["scopes"] for row in rows}
     assert {row["tenant_id"] for row in rows} == {UUID(tenant["tenant_id"])}
-    assert len(scopes[key["key_id"]]) == 10
+    assert len(scopes[key["key_id"]]) == 15
     assert scopes[narrow["key_id"]] == ["products:read", "units:read"]
 
 

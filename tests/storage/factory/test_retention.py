@@ -22,11 +22,10 @@ async def test_answers_are_remembered_for_a_day_and_then_forgotten(factory_datab
     old, young = (WriteKey(uuid7(), "CreateProduct", uuid7()) for _ in range(2))
     async with factory_database.transaction() as tx:
         for key, age in ((old, timedelta(hours=24, seconds=1)), (young, timedelta(hours=23, minutes=59))):
-            assert await idempotency.claim(tx, key, request_hash=b"hash", now=NOON - age) is None
-            await idempotency.remember(tx, key, b"answer")
+            assert await idempotency.keep(tx, key, request_hash=b"hash", response=b"answer", now=NOON - age)
     await Retention(database=factory_database, clock=StoppedClock()).forget_answers()
     async with factory_database.transaction() as tx:
-        assert await idempotency.claim(tx, old, request_hash=b"hash", now=NOON) is None
-        kept = await idempotency.claim(tx, young, request_hash=b"hash", now=NOON)
+        assert await idempotency.first_answer(tx, old) is None
+        kept = await idempotency.first_answer(tx, young)
     assert kept is not None
     assert kept.response == b"answer"

@@ -68,7 +68,7 @@ async def rows(database: Database, query: str) -> list[tuple[object, ...]]:
 async def test_answers_go_after_a_day(factory_database: Database, kept: Upkeep, clock: MovedClock) -> None:
     async with factory_database.transaction() as tx:
         key = WriteKey(uuid7(), "CreateProduct", uuid7())
-        assert await idempotency.claim(tx, key, request_hash=b"hash", now=NOON) is None
+        assert await idempotency.keep(tx, key, request_hash=b"hash", response=b"", now=NOON)
     for later, left in ((timedelta(hours=24), 1), (timedelta(minutes=1), 0)):
         clock.moment += later
         assert "forget_answers" in await kept.run_due()

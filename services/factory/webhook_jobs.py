@@ -91,17 +91,23 @@ class WebhookWorker:
             await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _sweep(self) -> None:
-        try:
-            _events_published.inc(await self._publisher.publish())
-            while len(self._running) < self._at_once and (claims := await self._take()):
-                for claimed in claims:
-                    self._start(claimed)
-            await self._show()
-        except Unavailable:
-            _log.warning("the database is away, looking again soon")
-        except Exception:
-            # The loop is all that finds work; it must outlive whatever a sweep runs into.
-            _log.exception("a sweep failed, looking again soon")
+        # Each for itself: an event that cannot be published must not hold up deliveries that are there.
+        for step in (self._publish, self._start_due, self._show):
+            try:
+                await step()
+            except Unavailable:
+                _log.warning("the database is away, looking again soon")
+            except Exception:
+                # The loop is all that finds work; it must outlive whatever a sweep runs into.
+                _log.exception("a sweep failed, looking again soon", step=step.__name__)
+
+    async def _publish(self) -> None:
+        _events_published.inc(await self._publisher.publish())
+
+    async def _start_due(self) -> None:
+        while len(self._running) < self._at_once and (claims := await self._take()):
+            for claimed in claims:
+                self._start(claimed)
 
     async def _take(self) -> list[Claim]:
         busy = [endpoint for endpoint, places in self._places.items() if places >= self._limit(endpoint)]

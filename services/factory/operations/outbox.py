@@ -18,7 +18,7 @@ from services.common.database import Database, Transaction
 from services.common.ids import uuid7
 from services.common.logs import get_logger
 from services.factory.model.batches import Batch
-from services.factory.model.events import Event
+from services.factory.model.events import Event, check_topic
 from services.factory.model.webhooks import Delivery, DeliveryState, Endpoint, body_of
 from services.factory.storage import deliveries, webhooks
 from services.factory.storage import outbox as storage
@@ -42,7 +42,13 @@ async def put(
     follows from what happened (`uuid5`) makes it happen once, however often it is told; by default each call is an
     event. ValueError for a topic that is not one of `model.events.TOPICS`.
     """
-    event = Event(event_id=event_id or uuid7(), tenant_id=tenant_id, topic=topic, subject=str(subject), payload=payload)
+    event = Event(
+        event_id=event_id or uuid7(),
+        tenant_id=tenant_id,
+        topic=check_topic(topic),
+        subject=str(subject),
+        payload=payload,
+    )
     await storage.add(tx, [event])
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -135,6 +136,18 @@ async def test_a_publisher_that_fails_publishes_the_events_again_and_makes_no_de
     sql("UPDATE factory.outbox SET published_at = NULL")  # as if the commit had not been
     assert await office.publisher.publish() == 3
     assert len(await office.log(new.endpoint.endpoint_id)) == 3
+
+
+async def test_an_event_of_a_newer_server_is_published_by_an_older_worker(
+    office: PostOffice, receiver: Receiver, sql
+) -> None:
+    await office.endpoint(receiver.url)
+    await put_many(office, 2)
+    newest = "(SELECT max(event_id::text)::uuid FROM factory.outbox)"
+    sql(f"UPDATE factory.outbox SET topic = 'batch.teleported' WHERE event_id = {newest}")  # noqa: S608 - our own value
+    async with working(office.worker()):
+        await until(lambda: len(receiver.requests) == 2)
+    assert {json.loads(each.body)["type"] for each in receiver.requests} == {"batch.completed", "batch.teleported"}
 
 
 async def test_a_dead_letter_is_replayed_to_the_partner(office: PostOffice, receiver: Receiver) -> None:

@@ -49,7 +49,7 @@ def test_an_access_token_names_the_person_the_tenant_and_the_role(keys: Path) ->
     token = signer(keys, "user-1").access_token(user_id=user, tenant_id=tenant, role=Role.VIEWER, lifetime=HOUR)
     caller = TokenVerifier(public_keys=keys / "public", service="factory").verify(token)
     assert (caller.kind, caller.subject, caller.tenant_id) == (CallerKind.USER, str(user), tenant)
-    assert caller.scopes == {"products:read", "batches:read"}
+    assert caller.scopes == {"products:read", "batches:read", "scans:read"}
 
 
 def test_a_service_token_names_the_service_to_its_audience_alone(keys: Path) -> None:

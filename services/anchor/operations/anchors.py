@@ -8,6 +8,7 @@ from uuid import UUID
 from services.anchor.model import Anchor, AnchorKind, AnchorState
 from services.anchor.storage import anchors as storage
 from services.anchor.storage import chains
+from services.common.batching import Batcher
 from services.common.clock import Clock
 from services.common.database import Database, Transaction
 from services.common.errors import AnchorNotFound, InvalidArgument, RootConflict, WrongAnchorState
@@ -19,6 +20,9 @@ QUEUE_NAME = "voketag:anchor"
 """The queue that the server nudges and the worker listens to."""
 JOB = "write"
 """The job that makes the writer look at once."""
+
+_GROUP = 500
+_MOST_WAITING = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class Anchors:
         self._queue = queue
         self._chains = chains
         self._default = next(iter(chains))
+        self._new: Batcher[Anchor, bool] = Batcher(self._add, max_size=_GROUP, max_waiting=_MOST_WAITING)
 
     async def submit(
         self,
@@ -73,24 +78,35 @@ class Anchors:
             tenant_id=tenant_id,
             chain=asked[0],
         )
+        if len(asked) == 1 and await self._new.submit(new):
+            return new
+        return await self._join(new, asked if chains else ())
+
+    async def _add(self, new: Sequence[Anchor]) -> Sequence[bool]:
+        """Add what came together, with one commit and one nudge; tell of each whether it is new."""
+        async with self._database.transaction() as tx:
+            added = await storage.insert_new(tx, new)
+            if added:
+                tx.after_commit(partial(self._queue.nudge, JOB, str(new[0].anchor_id)))
+        return [anchor.anchor_id in added for anchor in new]
+
+    async def _join(self, new: Anchor, named: Sequence[str]) -> Anchor:
+        """Submit the root of a batch that has an anchor already, or goes to several chains."""
         async with self._database.transaction() as tx:
             changed = await storage.insert_if_new(tx, new)
-            if changed and len(asked) == 1:
-                tx.after_commit(partial(self._queue.nudge, JOB, str(new.anchor_id)))
-                return new
-            await storage.hold_batch(tx, batch_id)
-            found = await storage.anchors_by_batch(tx, batch_id)
+            await storage.hold_batch(tx, new.batch_id)
+            found = await storage.anchors_by_batch(tx, new.batch_id)
             if found[0].leaf != new.leaf:
                 raise RootConflict
-            missing = [name for name in asked if name not in {anchor.chain for anchor in found}] if chains else []
+            missing = [name for name in named if name not in {anchor.chain for anchor in found}]
             for position, name in enumerate(missing, len(found)):
                 one = replace(new, anchor_id=uuid7(), chain=name, tenant_id=found[0].tenant_id)
                 changed |= await storage.insert_if_new(tx, one, position=position)
-            if urgent:
+            if new.urgent:
                 changed |= any([await storage.hurry(tx, anchor.anchor_id) for anchor in found])
             if changed:
                 tx.after_commit(partial(self._queue.nudge, JOB, str(found[0].anchor_id)))
-            return await self._of_batch(tx, batch_id)
+            return await self._of_batch(tx, new.batch_id)
 
     async def get(self, batch_id: UUID) -> Anchor:
         """Return the anchor of a batch, the same root's on other chains with it; AnchorNotFound."""

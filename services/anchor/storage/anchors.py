@@ -1,10 +1,25 @@
 """SQL on anchors: what the RPCs read and write."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    DateTime,
+    LargeBinary,
+    Row,
+    Select,
+    Text,
+    Uuid,
+    bindparam,
+    func,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from services.anchor.model import Anchor, AnchorKind, AnchorState, Inclusion
@@ -12,6 +27,52 @@ from services.anchor.tables import anchor_trees, anchors, transactions
 from services.common.database import Transaction
 
 HASH_LENGTH = 32
+
+
+_INSERT_MANY = text(
+    """
+    INSERT INTO anchor.anchors
+        (anchor_id, batch_id, merkle_root, tree_size, kind, tenant_id, urgent, chain, position, state, created_at)
+    SELECT anchor_id, batch_id, merkle_root, tree_size, kind, tenant_id, urgent, chain, 0, 'PENDING', created_at
+    FROM unnest(:anchor_ids, :batch_ids, :merkle_roots, :tree_sizes, :kinds, :tenant_ids, :urgent, :chains, :created_at)
+        AS new (anchor_id, batch_id, merkle_root, tree_size, kind, tenant_id, urgent, chain, created_at)
+    ON CONFLICT DO NOTHING
+    RETURNING anchor_id
+    """
+).bindparams(
+    bindparam("anchor_ids", type_=ARRAY(Uuid)),
+    bindparam("batch_ids", type_=ARRAY(Uuid)),
+    bindparam("merkle_roots", type_=ARRAY(LargeBinary)),
+    bindparam("tree_sizes", type_=ARRAY(BigInteger)),
+    bindparam("kinds", type_=ARRAY(Text)),
+    bindparam("tenant_ids", type_=ARRAY(Uuid)),
+    bindparam("urgent", type_=ARRAY(Boolean)),
+    bindparam("chains", type_=ARRAY(Text)),
+    bindparam("created_at", type_=ARRAY(DateTime(timezone=True))),
+)
+
+
+async def insert_new(tx: Transaction, new: Sequence[Anchor]) -> Set[UUID]:
+    """Add PENDING anchors, each for the only chain of its batch, in one statement; return the ids of those added.
+
+    A batch that has an anchor keeps it. In the order of batches, so that two groups cannot wait for each other.
+    """
+    rows = sorted(new, key=lambda anchor: anchor.batch_id)
+    added = await tx.connection.execute(
+        _INSERT_MANY,
+        {
+            "anchor_ids": [anchor.anchor_id for anchor in rows],
+            "batch_ids": [anchor.batch_id for anchor in rows],
+            "merkle_roots": [anchor.merkle_root for anchor in rows],
+            "tree_sizes": [anchor.tree_size for anchor in rows],
+            "kinds": [anchor.kind.name for anchor in rows],
+            "tenant_ids": [anchor.tenant_id for anchor in rows],
+            "urgent": [anchor.urgent for anchor in rows],
+            "chains": [anchor.chain for anchor in rows],
+            "created_at": [anchor.created_at for anchor in rows],
+        },
+    )
+    return set(added.scalars())
 
 
 async def insert_if_new(tx: Transaction, anchor: Anchor, *, position: int = 0) -> bool:

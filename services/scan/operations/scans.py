@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.common.addresses import network_of
+from services.common.batching import Batcher
 from services.common.clock import Clock
 from services.common.credentials import Credential, parse_credential
 from services.common.errors import RateLimited, Unavailable
 from services.common.ids import uuid7
 from services.scan import metrics, risk
-from services.scan.batching import Batcher
 from services.scan.breaker import Breaker
 from services.scan.codes import unit_or_nobody, unknown
 from services.scan.facts import FactsCache

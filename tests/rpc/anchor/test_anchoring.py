@@ -1,5 +1,6 @@
 """From SubmitAnchor to Factory's knowledge of it, with the worker running."""
 
+import asyncio
 from uuid import uuid4
 
 import pytest
@@ -71,6 +72,19 @@ async def test_a_waiting_root_is_hurried_by_an_urgent_submission(anchor: Client)
     request.urgent = True
     assert (await anchor.SubmitAnchor(request)).urgent
     assert (await get(anchor, request.batch_id)).urgent
+
+
+async def test_submissions_that_come_together_are_told_apart(anchor: Client, operator: Client) -> None:
+    batches = [str(uuid4()) for _ in range(40)]
+    twice = [submit(anchor, batch_id=batch_id) for batch_id in batches for _ in range(2)]
+    conflicting = [refusal(submit(anchor, OTHER_ROOT, batch_id=batch_id)) for batch_id in batches[:5]]
+    first = await asyncio.gather(*twice)
+    refused = await asyncio.gather(*conflicting)
+    assert [each.reason for each in refused] == ["ROOT_CONFLICT"] * 5
+    assert [each.batch_id for each in first] == [batch_id for batch_id in batches for _ in range(2)]
+    assert all(one == other for one, other in zip(first[::2], first[1::2], strict=True))
+    page = await operator.ListAnchors(anchor_pb2.ListAnchorsRequest(page_size=100))
+    assert sorted(found.batch_id for found in page.anchors) == sorted(batches)
 
 
 async def test_an_unknown_batch_has_no_anchor(anybody: Client) -> None:

@@ -1,5 +1,6 @@
 """Tokens name their caller, and only while they hold, for whom they were made, signed by who may."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -95,3 +96,34 @@ def test_a_folder_without_keys_stops_the_start(tmp_path: Path) -> None:
 
 def test_the_system_clock_is_aware_and_in_utc() -> None:
     assert SystemClock().now().utcoffset() == timedelta()
+
+
+def test_a_service_token_that_was_believed_is_believed_until_it_expires_and_no_longer(keys: Path) -> None:
+    verifier = TokenVerifier(public_keys=keys / "public", service="anchor")
+    nearly_over = timedelta(minutes=5, seconds=30) - timedelta(seconds=2)  # five minutes of life, and the leeway
+    token = signer(keys, "service-factory-1", -nearly_over).service_token(audience="anchor")
+    assert verifier.verify(token) == verifier.verify(token)
+    time.sleep(2.5)
+    with pytest.raises(Unauthenticated):
+        verifier.verify(token)
+
+
+def test_a_token_that_is_like_a_believed_one_is_not_believed(keys: Path) -> None:
+    verifier = TokenVerifier(public_keys=keys / "public", service="anchor")
+    token = signer(keys, "service-factory-1").service_token(audience="anchor")
+    verifier.verify(token)
+    for other in (
+        token[:-4] + ("AAAA" if token[-4:] != "AAAA" else "BBBB"),
+        token + "A",
+        token.rpartition(".")[0] + ".",
+    ):
+        with pytest.raises(Unauthenticated):
+            verifier.verify(other)
+
+
+def test_believed_tokens_take_bounded_memory(keys: Path) -> None:
+    verifier = TokenVerifier(public_keys=keys / "public", service="anchor")
+    factory = signer(keys, "service-factory-1")
+    for _ in range(1_100):
+        verifier.verify(factory.service_token(audience="anchor"))
+    assert len(verifier._believed) == 1_000

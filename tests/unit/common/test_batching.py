@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.common.batching import Batcher
 from services.common.errors import Unavailable
-from services.scan.batching import Batcher
 
 
 async def test_what_arrives_during_a_run_is_the_next_run() -> None:

@@ -9,6 +9,8 @@ BENCHMARKS = (
     "receipts",
     "factory_overhead",
     "verify",
+    "anchoring",
+    "submit_anchor",
     "scan_edge",
     "scan_baselines",
     "scan_scale",

@@ -116,7 +116,7 @@ def _all(near: Neighbours) -> dict[str, tuple[str, Settings]]:
         "ANCHOR_ADDRESS": anchor,
     }
     return {
-        "anchor": ("services.anchor", {**_server(near, "anchor"), **near.chain()}),
+        "anchor": ("services.anchor", {**_server(near, "anchor"), **near.chain(), "VERIFY_PER_MINUTE": "600"}),
         "factory": (
             "services.factory",
             {

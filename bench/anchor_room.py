@@ -83,7 +83,7 @@ class Room:
         return Process(
             name=name,
             command=python.command(module),
-            environment=python.environment(common | settings),
+            environment=python.environment({**common, **settings}),
             log_file=self.folder / "logs" / f"{name}.log",
             ready=lambda: answers(port),
         )

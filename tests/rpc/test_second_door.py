@@ -1,9 +1,12 @@
 """The second transport by itself: what it answers to what, and how it lets go of its connections."""
 
 import asyncio
+import socket
+import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -69,6 +72,13 @@ def settings(token_keys: TokenKeys) -> ServerSettings:
         token_public_keys=token_keys.public,
         stop_grace_seconds=1,
     )
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a short name: those of Unix sockets are at most a hundred characters long."""
+    with tempfile.TemporaryDirectory(prefix="vkt-") as name:
+        yield Path(name)
 
 
 @asynccontextmanager
@@ -215,6 +225,25 @@ async def test_a_second_request_before_the_answer_costs_the_connection(port: int
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await asyncio.wait_for(reader.readexactly(1), 5)
     assert (await ask(port, request(HEALTH, EMPTY))).grpc_status == 0
+
+
+async def test_the_door_may_be_a_unix_socket_and_one_left_behind_is_no_hindrance(
+    settings: ServerSettings, parrot: Parrot, folder: Path
+) -> None:
+    path = folder / "door"
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(str(path))
+    settings = settings.model_copy(update={"http_listen": f"unix:{path}", "stop_grace_seconds": 0.1})
+    async with serving(settings, parrot) as server:
+        assert server.http_port == 0
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(request(HEALTH, EMPTY))
+        assert (await read_answer(reader)).grpc_status == 0
+        assert parrot.calls[0].client_address == "127.0.0.1"
+        with pytest.raises(OSError, match="in use"):
+            async with serving(settings, parrot):
+                pass
+        writer.close()
 
 
 async def test_a_server_that_stops_fails_its_health_check_and_closes_connections_with_their_answers(

@@ -14,6 +14,7 @@ that leaves anything of what the second transport saves; both close idle connect
 
 import asyncio
 import socket
+from pathlib import Path
 from typing import Any, cast
 
 import httptools
@@ -183,9 +184,26 @@ class _Connection(asyncio.Protocol):
 
 def _bind(address: str) -> socket.socket:
     if address.startswith("unix:"):
+        path = address.removeprefix("unix:")
+        _remove_left_behind(path)
         made = socket.socket(socket.AF_UNIX)
-        made.bind(address.removeprefix("unix:"))
+        try:
+            made.bind(path)
+        except OSError:
+            made.close()
+            raise
         return made
     host, _, port = address.rpartition(":")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host.strip("[]"), int(port)), family=family, backlog=_BACKLOG)
+
+
+def _remove_left_behind(path: str) -> None:
+    """Remove the socket of a process that was killed; one that somebody listens on stays, and binding to it fails."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            Path(path).unlink()
+        except FileNotFoundError:
+            pass

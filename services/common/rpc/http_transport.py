@@ -5,8 +5,8 @@ message). The answer is a frame in a chunk with `grpc-status` in the trailers, o
 what gRPC sends over HTTP/2, line for line, so that Envoy's transcoder treats both alike. Connections are the business
 of `http_listener.py`. From the `Call` on everything is the same code as behind grpc.aio.
 
-Why a second transport: HTTP/1.1 costs both ends less CPU (bench/README.md has the figures). Callers who speak gRPC
-always reach grpc.aio: streams and multiplexing need HTTP/2.
+Why a second transport: HTTP/1.1 costs both ends less CPU (bench/results/scan_edge.json has figures). Who speaks gRPC
+always reaches grpc.aio: streams and multiplexing need HTTP/2.
 
 Alternatives considered: Envoy's `grpc_http1_reverse_bridge`, which writes frames and trailers for a plain HTTP/1.1
 server. In Envoy 1.40 it adds the trailers where the transcoder, which buffers unary answers, never sees them, and the

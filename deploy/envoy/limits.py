@@ -26,7 +26,10 @@ _NOT_GRPC: dict[str, Any] = {
 """The transcoder leaves gRPC alone, and no gRPC method has such a path."""
 _SCAN_BYTES = 16 * _KIB
 _REPORT_BYTES = 64 * _KIB  # 2,000 characters in a form are up to 24,000 bytes
-_IMPORTS = ("ImportUnitsCsv",)
+_FILE_BYTES = 10 * _KIB * _KIB
+_FILES = ("ImportUnitsCsv", "SetUnitStatesCsv")
+FILE_PATHS = ("/v1/batches/csv", "/v1/units/state/csv")
+"""REST paths whose body is a file."""
 _REPORTS = ("ReportFraud", "SubmitReportForm")
 
 
@@ -37,7 +40,7 @@ def whole(most_bytes: int) -> dict[str, Any]:
 
 def of_method(settings: EnvoySettings, room: str, method: str) -> dict[str, Any]:
     """Return a unary method's limit, as its route needs it."""
-    if method in _IMPORTS:
+    if method in _FILES:
         return _at_most(settings.max_message_bytes)
     if room == "scan":
         return _at_most(_REPORT_BYTES if method in _REPORTS else _SCAN_BYTES)
@@ -49,12 +52,12 @@ def of_page() -> dict[str, Any]:
     return _at_most(_REPORT_BYTES)
 
 
-def rest_routes(settings: EnvoySettings) -> Iterator[dict[str, Any]]:
+def rest_routes() -> Iterator[dict[str, Any]]:
     """Return routes of REST paths whose limit is another one than most have."""
     for path, room, most_bytes in (
         ({"path_separated_prefix": "/v1/scan"}, "scan", _SCAN_BYTES),
         ({"path": "/v1/report"}, "scan", _REPORT_BYTES),
-        ({"path": "/v1/batches/csv"}, "factory", settings.max_message_bytes),
+        *(({"path": path}, "factory", _FILE_BYTES) for path in FILE_PATHS),
     ):
         yield {
             "match": {**path, "headers": [_NOT_GRPC]},

@@ -5,6 +5,7 @@ that they, too, decide by the reason.
 """
 
 import base64
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -13,7 +14,7 @@ from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from deploy.envoy import pages
+from deploy.envoy import limits, pages
 
 _DOMAIN = "voketag"
 
@@ -56,11 +57,30 @@ _REPLIES = (
     Reply(504, code_pb2.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "the call ran out of its time; try again"),
 )
 
+_FILE_TOO_LARGE = Reply(
+    413,
+    code_pb2.RESOURCE_EXHAUSTED,
+    "FILE_TOO_LARGE",
+    "a file has at most 10 MiB here; send larger ones by the gRPC stream ImportUnits, or in parts",
+)
+_TO_A_FILE_PATH: dict[str, Any] = {
+    "header_filter": {
+        "header": {
+            "name": ":path",
+            "string_match": {"safe_regex": {"regex": f"({'|'.join(map(re.escape, limits.FILE_PATHS))})(\\?.*)?"}},
+        }
+    }
+}
+
 
 def configuration() -> dict[str, Any]:
     """Return Envoy's local_reply_config."""
     return {
-        "mappers": [pages.head_reply(), *(mapper for reply in _REPLIES for mapper in (_grpc(reply), _json(reply)))],
+        "mappers": [
+            pages.head_reply(),
+            _json(_FILE_TOO_LARGE, _TO_A_FILE_PATH),
+            *(mapper for reply in _REPLIES for mapper in (_grpc(reply), _json(reply))),
+        ],
         "body_format": _json_format(Reply(500, code_pb2.INTERNAL, "INTERNAL", "internal error")),
     }
 
@@ -80,8 +100,10 @@ def _header(key: str, value: str) -> dict[str, Any]:
     return {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
-def _json(reply: Reply) -> dict[str, Any]:
-    return {"filter": _has_status(reply), "body_format_override": _json_format(reply)}
+def _json(reply: Reply, *only: dict[str, Any]) -> dict[str, Any]:
+    of_status = _has_status(reply)
+    told_by = {"and_filter": {"filters": [of_status, *only]}} if only else of_status
+    return {"filter": told_by, "body_format_override": _json_format(reply)}
 
 
 def _json_format(reply: Reply) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def _routes(settings: EnvoySettings, page_filter: dict[str, Any]) -> Iterator[di
     yield pages.head_route()
     filters = {"envoy.filters.http.grpc_json_transcoder": page_filter} | limits.of_page()
     yield {"match": {"prefix": "/r/"}, "route": {"cluster": "scan"}} | _configured(filters)
-    yield from limits.rest_routes(settings)
+    yield from limits.rest_routes()
     for service, contract in sorted(services(settings).items(), key=lambda pair: ".scan." not in pair[0]):
         room = service.split(".")[1]
         for method in contract.method:

@@ -39,7 +39,7 @@ class EnvoySettings:
     max_request_bytes: int = 1024 * 1024
     """Largest request of a unary call, which is held in memory until it is whole. Scans have less, imports more."""
     max_message_bytes: int = 11 * 1024 * 1024
-    """Largest import, and largest answer over REST: a CSV of 10 MiB and room for its envelope."""
+    """Largest file over gRPC, and largest answer over REST: a CSV of 10 MiB and room for its envelope."""
     max_heap_bytes: int = 1024 * 1024 * 1024
     """Memory that the edge may take: near it it refuses requests (503) rather than be ended by the system."""
     tls_certificate: Path | None = None

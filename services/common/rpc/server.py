@@ -144,18 +144,22 @@ def _collecting(pipeline: Pipeline) -> Callable[[AsyncIterator[bytes], Any], Awa
     async def behaviour(raw: AsyncIterator[bytes], context: grpc.aio.ServicerContext[Any, Any]) -> Message | None:
         call = _call(pipeline.method.name, context)
         try:
-            answer = await pipeline.collect(_decoded(pipeline, raw), call)
+            answer = await pipeline.collect(_decoded(pipeline, raw, context), call)
         except Refused as refused:
             await _abort(context, refused, call)
             return None
-        if call.answer_metadata:
-            await _send_metadata(context, call)
+        context.set_trailing_metadata(tuple(call.answer_metadata.items()))
         return answer
 
     return behaviour
 
 
-async def _decoded(pipeline: Pipeline, raw: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+async def _decoded(
+    pipeline: Pipeline, raw: AsyncIterator[bytes], context: grpc.aio.ServicerContext[Any, Any]
+) -> AsyncIterator[Message]:
+    # The answer begins before the request has ended: a proxy stops counting the time that a request may take, which is
+    # meant for those who dribble and would cut long uploads off.
+    await context.send_initial_metadata(())
     async for message in raw:
         yield pipeline.decode(message)
 

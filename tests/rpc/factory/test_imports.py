@@ -246,3 +246,20 @@ async def test_a_statement_timeout_of_the_database_is_unavailable(
         await sql("ALTER ROLE voketag_factory RESET statement_timeout")
         await sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'voketag_factory'")
     assert await count("batches") == 0
+
+
+async def test_the_answer_begins_before_the_file_ends_so_that_no_proxy_cuts_a_long_upload_off(
+    factory: Client, oil: pb.Product
+) -> None:
+    begun = asyncio.Event()
+
+    async def waiting() -> AsyncIterator[imports_pb2.ImportUnitsRequest]:
+        async for message in stream(oil):
+            yield message
+            if message.WhichOneof("part") == "order":
+                await begun.wait()
+
+    call = factory.ImportUnits(waiting())
+    await asyncio.wait_for(call.initial_metadata(), 5)
+    begun.set()
+    assert (await call).quantity == 3

@@ -1,5 +1,6 @@
 """Batches of the tenant: order, follow, take away the codes."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import date, datetime
@@ -9,15 +10,18 @@ from time import monotonic
 from typing import Literal
 from uuid import uuid4
 
-from voketag.factory.v1 import batch_control_pb2, factory_pb2, statements_pb2
+from voketag.factory.v1 import batch_control_pb2, factory_pb2, imports_pb2, statements_pb2
 from voketag_sdk import _convert
 from voketag_sdk._export import Export, write_file
+from voketag_sdk._files import Source, Upload
 from voketag_sdk._items import AsyncItems
 from voketag_sdk._transport import Transport
 from voketag_sdk.errors import BatchStopped, DeadlineExceeded
-from voketag_sdk.models import Batch, BatchPriority, BatchState, BatchStatement, ExportedUnit
+from voketag_sdk.models import Batch, BatchPriority, BatchState, BatchStatement, ExportedUnit, ImportReport
 
 WAIT_SECONDS = 3600.0
+IMPORT_SECONDS = 600.0
+"""A million rows are checked in seconds; the rest is for slow lines."""
 
 
 class AsyncBatches:
@@ -54,6 +58,51 @@ class AsyncBatches:
             request_id=request_id or str(uuid4()),
         )
         return _convert.batch(await self._transport.call(self._transport.factory.CreateBatch, request, timeout=timeout))
+
+    async def import_csv(
+        self,
+        product_id: str,
+        source: Source,
+        *,
+        lot: str = "",
+        manufactured_at: date | None = None,
+        expires_at: date | None = None,
+        metadata: Mapping[str, str] | None = None,
+        request_id: str | None = None,
+        timeout: float = IMPORT_SECONDS,
+    ) -> Batch:
+        """Order the units of a CSV file (a path, its content, or an open binary file) with the serials that it has.
+
+        Taken whole or not at all: InvalidCsv names what is wrong by line and column. Returns at once: `wait` for the
+        codes. ProductNotFound, ProductArchived.
+        """
+        upload = await asyncio.to_thread(Upload, source)
+        order = imports_pb2.ImportOrder(
+            product_id=product_id,
+            lot=lot,
+            manufactured_at=manufactured_at.isoformat() if manufactured_at else "",
+            expires_at=expires_at.isoformat() if expires_at else "",
+            metadata=metadata,
+            request_id=request_id or str(uuid4()),
+            size_bytes=upload.size,
+        )
+
+        async def requests() -> AsyncGenerator[imports_pb2.ImportUnitsRequest]:
+            yield imports_pb2.ImportUnitsRequest(order=order)
+            async for piece in upload.pieces():
+                yield imports_pb2.ImportUnitsRequest(chunk=piece)
+
+        try:
+            answer = await self._transport.upload(self._transport.factory.ImportUnits, requests, timeout=timeout)
+        finally:
+            upload.close()
+        return _convert.batch(answer)
+
+    async def import_report(self, import_id: str, *, timeout: float | None = None) -> ImportReport:
+        """Return what was wrong with a refused file: up to 1,000 faults, for 24 hours. JobNotFound after that."""
+        request = imports_pb2.GetImportReportRequest(import_id=import_id)
+        method = self._transport.factory.GetImportReport
+        return _convert.import_report(await self._transport.call(method, request, timeout=timeout))
 
     async def get(self, batch_id: str, *, timeout: float | None = None) -> Batch:
         """Return one batch. BatchNotFound."""

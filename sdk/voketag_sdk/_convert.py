@@ -11,6 +11,7 @@ from voketag.factory.v1 import (
     batch_control_pb2,
     dead_letters_pb2,
     factory_pb2,
+    imports_pb2,
     settings_pb2,
     statements_pb2,
     webhooks_pb2,
@@ -93,6 +94,48 @@ def unit(message: factory_pb2.Unit) -> models.Unit:
         url=message.url,
         state=_enum(models.UnitState, factory_pb2.UnitState.DESCRIPTOR, message.state),
         state_reason=_enum(models.UnitStateReason, factory_pb2.UnitStateReason.DESCRIPTOR, message.state_reason),
+        batch_id=message.batch_id,
+        state_changed_at=_moment(message.state_changed_at) if message.HasField("state_changed_at") else None,
+        attributes=dict(message.attributes),
+    )
+
+
+def unit_state_job(message: factory_pb2.UnitStateJob) -> models.UnitStateJob:
+    """Convert a job."""
+    return models.UnitStateJob(
+        id=message.job_id,
+        state=_enum(models.JobState, factory_pb2.JobState.DESCRIPTOR, message.state),
+        unit_state=_enum(models.UnitState, factory_pb2.UnitState.DESCRIPTOR, message.unit_state),
+        reason=_enum(models.UnitStateReason, factory_pb2.UnitStateReason.DESCRIPTOR, message.reason),
+        total=message.total,
+        done=message.done,
+        changed=message.changed,
+        missing=tuple(message.missing),
+        missing_count=message.missing_count,
+        error=message.error,
+        created_by=message.created_by,
+        created_at=_moment(message.created_at),
+        finished_at=_moment(message.finished_at) if message.HasField("finished_at") else None,
+        batch_id=message.batch_id,
+    )
+
+
+def import_report(message: imports_pb2.ImportReport) -> models.ImportReport:
+    """Convert the report of a refused file."""
+    return models.ImportReport(
+        id=message.import_id,
+        rows=message.rows,
+        total=message.total,
+        faults=tuple(
+            models.CsvFault(
+                line=fault.line,
+                column=fault.column,
+                column_name=fault.column_name,
+                description=fault.description,
+            )
+            for fault in message.faults
+        ),
+        created_at=_moment(message.created_at),
     )
 
 

@@ -3,8 +3,10 @@
 import asyncio
 import csv
 import os
+import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from io import StringIO
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
@@ -15,7 +17,9 @@ from voketag_sdk.errors import ExportBroken
 from voketag_sdk.models import ExportedUnit, UnitState
 
 HEADER = b"index,unit_id,serial,code,url,state\r\n"
-"""RFC 4180. A stream that starts at a later row has no header, as the contract says."""
+"""RFC 4180; an imported batch's further columns follow. A stream that starts at a later row has no header."""
+_FIXED = HEADER.removesuffix(b"\r\n")
+_NEUTRALISED = re.compile(r"'+[=+\-@\t\r\n]")
 
 
 class Export:
@@ -24,6 +28,8 @@ class Export:
     def __init__(self, transport: Transport, batch_id: str) -> None:
         self._transport = transport
         self._batch_id = batch_id
+        self.header = HEADER
+        """The header that came, once rows have."""
 
     async def lines(self) -> AsyncGenerator[Sequence[bytes]]:
         """Yield the rows as whole lines with their line ends, without the header, each exactly once."""
@@ -32,6 +38,7 @@ class Export:
         async with aclosing(stream):
             async for chunk in stream:
                 if lines := received.take(chunk.data):
+                    self.header = received.header
                     yield lines
         received.finish()
 
@@ -39,7 +46,8 @@ class Export:
         """Yield the rows parsed."""
         async with aclosing(self.lines()) as chunks:
             async for lines in chunks:
-                yield [_parse(line) for line in lines]
+                columns = _columns(self.header)
+                yield [_parse(line, columns) for line in lines]
 
 
 class _Received:
@@ -49,6 +57,7 @@ class _Received:
         self._batch_id = batch_id
         self._next_index = 0
         self._header_due = True
+        self.header = HEADER
         self._rest = b""
 
     def request_for_the_rest(self) -> factory_pb2.ExportUnitsRequest:
@@ -61,8 +70,9 @@ class _Received:
         """Return the rows that are whole now. Chunks may end anywhere. ExportBroken when a row is not the next one."""
         *lines, self._rest = _split(self._rest + data)
         if self._header_due and lines:
-            if lines[0] != HEADER:
+            if lines[0] != HEADER and not lines[0].startswith(_FIXED + b","):
                 raise ExportBroken(f"the export begins with {lines[0][:80]!r}, not with its header")
+            self.header = lines[0]
             self._header_due = False
             del lines[0]
         for line in lines:
@@ -91,16 +101,30 @@ def _split(data: bytes) -> list[bytes]:
     return parts
 
 
-def _parse(line: bytes) -> ExportedUnit:
+def _columns(header: bytes) -> list[str]:
+    """Return the names of an export's further columns."""
+    [names] = csv.reader([header.decode()], strict=True)
+    return [_literal(name) for name in names[6:]]
+
+
+def _literal(cell: str) -> str:
+    """Undo the apostrophe that keeps spreadsheets from running a cell as a formula (docs/csv.md)."""
+    return cell[1:] if _NEUTRALISED.match(cell) else cell
+
+
+def _parse(line: bytes, columns: Sequence[str] = ()) -> ExportedUnit:
     try:
-        [[index, unit_id, serial, code, url, state]] = csv.reader([line.decode()], strict=True)
+        [[index, unit_id, serial, code, url, state, *cells]] = csv.reader(
+            StringIO(line.decode(), newline=""), strict=True
+        )
         return ExportedUnit(
             index=int(index),
             unit_id=int(unit_id),
-            serial=serial,
+            serial=_literal(serial),
             code=code,
             url=url,
             state=UnitState(state.removeprefix("UNIT_STATE_")),
+            attributes={name: _literal(cell) for name, cell in zip(columns, cells, strict=True) if cell},
         )
     except (ValueError, csv.Error) as error:
         raise ExportBroken(f"the export has the line {line[:200]!r}, which is no row of it") from error
@@ -116,9 +140,10 @@ async def write_file(path: Path, export: Export) -> int:
     file = await asyncio.to_thread(part.open, "xb")
     try:
         with file:
-            file.write(HEADER)
             async with aclosing(export.lines()) as chunks:
                 async for lines in chunks:
+                    if not count:
+                        file.write(export.header)
                     await asyncio.to_thread(file.writelines, lines)
                     count += len(lines)
             await asyncio.to_thread(_to_disk, file)

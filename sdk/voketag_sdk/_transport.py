@@ -1,7 +1,7 @@
 """One channel to the edge, and the only way that calls leave the SDK: credentials, deadlines, retries, typed errors."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from functools import cached_property
 from pathlib import Path
 from time import monotonic
@@ -88,12 +88,34 @@ class Transport:
         A call that is not idempotent is repeated only when it was turned away: Unavailable may mean a lost answer.
         """
         deadline = monotonic() + (self.timeout if timeout is None else timeout)
+        return await self._attempts(
+            lambda left, more: method(request, timeout=left, metadata=more), deadline, idempotent
+        )
+
+    async def upload(
+        self,
+        method: "grpc.aio.StreamUnaryMultiCallable[RequestT, ResponseT]",
+        requests: Callable[[], AsyncIterator[RequestT]],
+        *,
+        timeout: float,
+    ) -> ResponseT:
+        """Make one logical call with a stream of requests, which each attempt asks for anew."""
+        return await self._attempts(
+            lambda left, more: method(requests(), timeout=left, metadata=more), monotonic() + timeout, True
+        )
+
+    async def _attempts(
+        self,
+        attempt: Callable[[float, tuple[tuple[str, str], ...]], Awaitable[ResponseT]],
+        deadline: float,
+        idempotent: bool,
+    ) -> ResponseT:
         request_id = str(uuid4())
         failures = 0
         while True:
             left = max(deadline - monotonic(), 0.0)
             try:
-                return await method(request, timeout=left, metadata=self._metadata(request_id))
+                return await attempt(left, self._metadata(request_id))
             except grpc.aio.AioRpcError as rpc_error:
                 error = from_rpc_error(rpc_error, request_id=request_id)
             failures += 1

@@ -40,6 +40,8 @@ class Batches(SyncGroup[AsyncBatches]):
     """Batches of the tenant."""
 
     create = blocking(AsyncBatches.create)
+    import_csv = blocking(AsyncBatches.import_csv)
+    import_report = blocking(AsyncBatches.import_report)
     get = blocking(AsyncBatches.get)
     list = iterating(AsyncBatches.list)
     watch = iterating(AsyncBatches.watch)
@@ -76,7 +78,13 @@ class Units(SyncGroup[AsyncUnits]):
     """Units of the tenant's batches."""
 
     list = iterating(AsyncUnits.list)
+    get = blocking(AsyncUnits.get)
     set_state = blocking(AsyncUnits.set_state)
+    set_states = blocking(AsyncUnits.set_states)
+    set_states_csv = blocking(AsyncUnits.set_states_csv)
+    get_job = blocking(AsyncUnits.get_job)
+    jobs = iterating(AsyncUnits.jobs)
+    wait_for_job = blocking(AsyncUnits.wait_for_job)
 
 
 class Scans(SyncGroup[AsyncScans]):

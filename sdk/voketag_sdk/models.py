@@ -5,7 +5,7 @@ Every enum has UNKNOWN for values that a newer platform may send. The contracts 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Self
@@ -167,6 +167,11 @@ class Unit:
     url: str
     state: UnitState
     state_reason: UnitStateReason
+    state_changed_at: datetime | None = None
+    """When the state last changed; None when it never did."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """The further columns of the file that it was imported from."""
+    batch_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +184,65 @@ class ExportedUnit:
     code: str
     url: str
     state: UnitState
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """The further columns of the file that it was imported from."""
+
+
+class JobState(_OpenEnum):
+    """The life of a job."""
+
+    UNKNOWN = "UNKNOWN"
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    DONE = "DONE"
+    FAILED = "FAILED"
+
+    @property
+    def is_final(self) -> bool:
+        """The job has ended."""
+        return self in {JobState.DONE, JobState.FAILED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitStateJob:
+    """A change of many units' states. `done` of `total` were looked at; `changed` had another state before."""
+
+    id: str
+    state: JobState
+    unit_state: UnitState
+    reason: UnitStateReason
+    total: int
+    done: int
+    changed: int
+    missing: tuple[str, ...]
+    """Serials that no issued unit has, the first 100 of `missing_count`."""
+    missing_count: int
+    error: str
+    created_at: datetime
+    finished_at: datetime | None
+    created_by: str
+    batch_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CsvFault:
+    """One fault of a file. `line` counts from 1, the header; `column` from 1, and is 0 when the whole row is meant."""
+
+    line: int
+    column: int
+    column_name: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportReport:
+    """What was wrong with a refused file: the first 1,000 faults by line, of `total`."""
+
+    id: str
+    rows: int
+    total: int
+    faults: tuple[CsvFault, ...]
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from enum import StrEnum
 import pytest
 from google.protobuf.descriptor import Descriptor, EnumDescriptor
 
-from voketag.factory.v1 import dead_letters_pb2, factory_pb2, settings_pb2, statements_pb2, webhooks_pb2
+from voketag.factory.v1 import dead_letters_pb2, factory_pb2, imports_pb2, settings_pb2, statements_pb2, webhooks_pb2
 from voketag.scan.v1 import history_pb2, scan_pb2
 from voketag_sdk import _convert, models
 
@@ -48,6 +48,9 @@ def test_enums_have_the_values_of_the_contracts(kind: type[StrEnum], descriptor:
         (models.DeadLetter, dead_letters_pb2.DeadLetter.DESCRIPTOR, {"dead_letter_id": "id"}),
         (models.ReplayedDeadLetters, dead_letters_pb2.ReplayDeadLettersResponse.DESCRIPTOR, {}),
         (models.TenantSettings, settings_pb2.TenantSettings.DESCRIPTOR, {}),
+        (models.UnitStateJob, factory_pb2.UnitStateJob.DESCRIPTOR, {"job_id": "id"}),
+        (models.ImportReport, imports_pb2.ImportReport.DESCRIPTOR, {"import_id": "id"}),
+        (models.CsvFault, imports_pb2.CsvFault.DESCRIPTOR, {}),
         (models.ScanResult, scan_pb2.ScanResponse.DESCRIPTOR, {}),
         (models.RiskFactor, scan_pb2.RiskFactor.DESCRIPTOR, {}),
         (models.ScannedProduct, scan_pb2.Product.DESCRIPTOR, {}),

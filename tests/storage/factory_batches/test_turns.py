@@ -12,7 +12,6 @@ from services.factory.model.issuing import CHUNK_UNITS, SLICE_CHUNKS
 from services.factory.operations.anchoring import Submitter
 from services.factory.operations.claims import Claims
 from services.factory.operations.issuing import Issuer
-from services.factory.operations.outbox import Publisher
 from tests.storage.factory_batches.conftest import Shop
 from tests.storage.factory_batches.test_crashes import FailingMinter
 
@@ -34,7 +33,6 @@ def worker(shop: Shop, at_once: int) -> BatchWorker:
         claims=Claims(database=shop.database, lease=timedelta(seconds=60)),
         issuer=shop.issuer,
         submitter=Submitter(database=shop.database, anchors=NoAnchors()),
-        publisher=Publisher(database=shop.database),
         at_once=at_once,
         sweep_seconds=0.1,
     )

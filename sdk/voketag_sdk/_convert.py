@@ -255,6 +255,7 @@ def settings(message: settings_pb2.TenantSettings) -> models.TenantSettings:
         sandbox=message.sandbox,
         updated_at=_moment(message.updated_at),
         updated_by=message.updated_by,
+        default_webhook_events=tuple(message.default_webhook_events),
         default_tag_type=_enum(models.TagType, settings_pb2.TagType.DESCRIPTOR, message.default_tag_type),
     )
 

@@ -37,6 +37,7 @@ class AsyncSettings:
         languages: Iterable[str] | None = None,
         sandbox: bool | None = None,
         default_tag_type: TagType | None = None,
+        default_webhook_events: Iterable[str] | None = None,
         request_id: str | None = None,
         timeout: float | None = None,
     ) -> TenantSettings:
@@ -50,6 +51,7 @@ class AsyncSettings:
             "disabled_factors": disabled_factors,
             "languages": languages,
             "sandbox": sandbox,
+            "default_webhook_events": default_webhook_events,
         }
         if default_tag_type is not None:
             change["default_tag_type"] = _convert.number_of(default_tag_type, settings_pb2.TagType.DESCRIPTOR)

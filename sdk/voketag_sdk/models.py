@@ -412,6 +412,7 @@ class TenantSettings:
     updated_at: datetime
     updated_by: str
     default_tag_type: TagType
+    default_webhook_events: tuple[str, ...]
 
 
 class WebhookDeliveryState(_OpenEnum):

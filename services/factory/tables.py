@@ -52,6 +52,7 @@ tenant_settings = Table(
     Column("updated_at", _Time, nullable=False),
     Column("updated_by", Text, nullable=False),
     Column("default_tag_type", Text, nullable=False, server_default="QR"),
+    Column("default_webhook_events", ARRAY(Text), nullable=False, server_default="{}"),
     CheckConstraint(
         "0 <= warning_above AND warning_above <= high_risk_above AND high_risk_above <= 100",
         name="tenant_settings_thresholds",

@@ -24,6 +24,7 @@ _READ: Mapping[str, Callable[[settings_pb2.TenantSettings], object]] = {
     "languages": lambda m: tuple(m.languages),
     "sandbox": lambda m: m.sandbox,
     "default_tag_type": lambda m: _tag_type(m.default_tag_type),
+    "default_webhook_events": lambda m: tuple(sorted(m.default_webhook_events)),
 }
 """How each setting that can change is read."""
 
@@ -50,6 +51,7 @@ def settings(found: TenantSettings) -> settings_pb2.TenantSettings:
         sandbox=found.sandbox,
         updated_at=timestamp(found.updated_at),
         updated_by=found.updated_by,
+        default_webhook_events=found.default_webhook_events,
         default_tag_type=settings_pb2.TagType.Value(f"TAG_TYPE_{found.default_tag_type.name}"),
     )
 

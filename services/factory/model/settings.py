@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from services.common.errors import InvalidArgument
+from services.factory.model.events import TOPICS
 from services.factory.model.tenants import normal_base_url
 
 SANDBOX_QUANTITY = 1_000
@@ -32,6 +33,7 @@ class TenantSettings:
     updated_at: datetime
     updated_by: str
     default_tag_type: TagType = TagType.QR
+    default_webhook_events: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Refuse settings that make no sense together: InvalidArgument."""
@@ -39,3 +41,8 @@ class TenantSettings:
             raise InvalidArgument.of("settings.warning_above", "give at most high_risk_above")
         if normal_base_url(self.verification_base_url) != self.verification_base_url:
             raise InvalidArgument.of("settings.verification_base_url", "leave the slash at the end out")
+        if unknown := sorted(set(self.default_webhook_events) - TOPICS):
+            known = ", ".join(sorted(TOPICS))
+            raise InvalidArgument.of(
+                "settings.default_webhook_events", f"unknown: {', '.join(unknown)}; known: {known}"
+            )

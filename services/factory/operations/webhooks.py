@@ -26,7 +26,7 @@ from services.factory.model.webhooks import (
 )
 from services.factory.operations import audit
 from services.factory.operations.outbox import delivery_of
-from services.factory.storage import deliveries
+from services.factory.storage import deliveries, settings
 from services.factory.storage import webhooks as storage
 
 
@@ -62,8 +62,12 @@ class Webhooks:
     async def create(
         self, tx: Transaction, tenant_id: UUID, *, url: str, events: tuple[str, ...], description: str, who: str
     ) -> NewSecret:
-        """Make an endpoint for a target that was looked at; WebhookLimit, InvalidArgument for an unknown topic."""
-        wanted, now = check_events(events), self._clock.now()
+        """Make an endpoint for a target that was looked at, for the tenant's usual events when none are named.
+
+        WebhookLimit, InvalidArgument for an unknown topic.
+        """
+        usual = (await settings.read(tx, tenant_id)).default_webhook_events
+        wanted, now = check_events(events or usual), self._clock.now()
         if await storage.count_locked(tx, tenant_id) >= MAX_ENDPOINTS:
             raise WebhookLimit(MAX_ENDPOINTS)
         endpoint = Endpoint(

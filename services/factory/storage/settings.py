@@ -19,6 +19,7 @@ _CHOICES = (
     "languages",
     "sandbox",
     "default_tag_type",
+    "default_webhook_events",
 )
 
 

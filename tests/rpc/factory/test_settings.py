@@ -7,7 +7,7 @@ import pytest
 
 from tests.rpc.calls import Client, refusal
 from tests.rpc.factory.conftest import IssueBatch
-from voketag.factory.v1 import factory_pb2, settings_pb2, unit_events_pb2
+from voketag.factory.v1 import factory_pb2, settings_pb2, unit_events_pb2, webhooks_pb2
 
 
 def change(*paths: str, request_id: str = "", **settings: object) -> settings_pb2.UpdateSettingsRequest:
@@ -104,6 +104,21 @@ async def test_a_tenant_of_nfc_tags_gets_their_content_unless_it_asks_for_an_ima
     assert (await factory.RenderCode(code)).content_type == "image/svg+xml"
     versions = (await factory.ListSettingsVersions(settings_pb2.ListSettingsVersionsRequest())).versions
     assert [v.default_tag_type for v in versions] == [settings_pb2.TAG_TYPE_NFC, settings_pb2.TAG_TYPE_QR]
+
+
+async def test_an_endpoint_that_names_no_events_gets_the_usual_ones(factory: Client) -> None:
+    changed = await factory.UpdateSettings(change(default_webhook_events=["key.expiring", "batch.completed"]))
+    assert changed.default_webhook_events == ["batch.completed", "key.expiring"]
+    request = webhooks_pb2.CreateWebhookEndpointRequest(url="http://127.0.0.1:9/hook")
+    made = await factory.CreateWebhookEndpoint(request)
+    assert made.endpoint.events == ["batch.completed", "key.expiring"]
+    request.events.append("batch.failed")
+    assert (await factory.CreateWebhookEndpoint(request)).endpoint.events == ["batch.failed"]
+    refused = await refusal(factory.UpdateSettings(change(default_webhook_events=["batch.lost"])))
+    assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", ["settings.default_webhook_events"])
+    await factory.UpdateSettings(change("default_webhook_events"))
+    del request.events[:]
+    assert not (await factory.CreateWebhookEndpoint(request)).endpoint.events
 
 
 async def test_a_sandbox_batch_is_small_and_marked(factory: Client) -> None:

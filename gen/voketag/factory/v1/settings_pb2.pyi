@@ -61,6 +61,7 @@ class TenantSettings(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_BY_FIELD_NUMBER: _builtins.int
     DEFAULT_TAG_TYPE_FIELD_NUMBER: _builtins.int
+    DEFAULT_WEBHOOK_EVENTS_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """Grows by one at every change."""
     verification_base_url: _builtins.str
@@ -89,6 +90,10 @@ class TenantSettings(_message.Message):
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """When it last changed."""
 
+    @_builtins.property
+    def default_webhook_events(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Topics of new webhook endpoints that name none, such as `batch.completed`; empty means all, new ones included."""
+
     def __init__(
         self,
         *,
@@ -102,10 +107,11 @@ class TenantSettings(_message.Message):
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         updated_by: _builtins.str = ...,
         default_tag_type: Global___TagType.ValueType = ...,
+        default_webhook_events: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_tag_type", b"default_tag_type", "disabled_factors", b"disabled_factors", "high_risk_above", b"high_risk_above", "languages", b"languages", "sandbox", b"sandbox", "updated_at", b"updated_at", "updated_by", b"updated_by", "verification_base_url", b"verification_base_url", "version", b"version", "warning_above", b"warning_above"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_tag_type", b"default_tag_type", "default_webhook_events", b"default_webhook_events", "disabled_factors", b"disabled_factors", "high_risk_above", b"high_risk_above", "languages", b"languages", "sandbox", b"sandbox", "updated_at", b"updated_at", "updated_by", b"updated_by", "verification_base_url", b"verification_base_url", "version", b"version", "warning_above", b"warning_above"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

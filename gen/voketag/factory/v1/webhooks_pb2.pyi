@@ -135,7 +135,9 @@ class CreateWebhookEndpointRequest(_message.Message):
     """Idempotency key, a UUID."""
     @_builtins.property
     def events(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Topics to send, such as `batch.completed`; empty means all, those that are new later included."""
+        """Topics to send, such as `batch.completed`; empty means those of the setting default_webhook_events, and all, those that
+        are new later included, when that is empty, too.
+        """
 
     def __init__(
         self,

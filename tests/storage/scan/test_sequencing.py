@@ -1,6 +1,7 @@
 """The sequencer on real PostgreSQL: every committed event is one entry of one chain and one tree, whatever happens."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -10,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.common.clock import SystemClock
+from services.common.errors import Unavailable
 from services.common.ids import uuid7
 from services.scan.ledger_key import LedgerKey, holds
 from services.scan.model import RiskFactor, ScanEvent, Verdict
@@ -191,3 +193,31 @@ async def test_a_later_ledger_begins_with_the_earlier_one(
         rfc6962.verify_consistency(
             old_size=old, new_size=new or 558, old_root=proof.old_root, new_root=proof.root, path=proof.path
         )
+
+
+async def test_a_checkpoint_covers_a_scan_within_two_seconds(
+    connection: HeldConnection, sequencer: Sequencer, key: LedgerKey
+) -> None:
+    stop, ledger = asyncio.Event(), Ledger(connection=connection)
+    leading = asyncio.create_task(sequencer.run(stop))
+    delays = []
+    for count in range(1, 8):
+        await events.record(connection, [scan_of(count)])
+        recorded = time.monotonic()
+        async with asyncio.timeout(10):
+            while await _size_signed(ledger, key) < count:  # noqa: ASYNC110 - waits for the sequencer
+                await asyncio.sleep(0.02)
+        delays.append(time.monotonic() - recorded)
+        await asyncio.sleep(0.13)  # so that scans fall into different moments of a round
+    stop.set()
+    await leading
+    # The first waits for the leader's connection, and any one may meet a busy machine.
+    assert sorted(delays)[len(delays) // 2] < 2, delays
+
+
+async def _size_signed(ledger: Ledger, key: LedgerKey) -> int:
+    try:
+        note = (await ledger.checkpoint()).data.decode()
+    except Unavailable:
+        return 0
+    return Checkpoint.parse(open_note(note, key=key.verifier, check=holds)).size

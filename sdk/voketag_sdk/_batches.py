@@ -40,12 +40,14 @@ class AsyncBatches:
         expires_at: date | None = None,
         metadata: Mapping[str, str] | None = None,
         priority: BatchPriority = BatchPriority.NORMAL,
+        chains: Sequence[str] = (),
         request_id: str | None = None,
         timeout: float | None = None,
     ) -> Batch:
         """Order 1..1,000,000 units. Returns at once: `wait` for the codes. ProductNotFound, ProductArchived.
 
-        `priority` is among your own batches; between companies turns are taken.
+        `priority` is among your own batches; between companies turns are taken. `chains` are the operator's names of
+        the chains that the batch is to be anchored on, none for the default one; the first completes it.
         """
         request = factory_pb2.CreateBatchRequest(
             product_id=product_id,
@@ -55,6 +57,7 @@ class AsyncBatches:
             expires_at=expires_at.isoformat() if expires_at else "",
             metadata=metadata,
             priority=_convert.number_of(priority, batch_control_pb2.BatchPriority.DESCRIPTOR),
+            chains=chains,
             request_id=request_id or str(uuid4()),
         )
         return _convert.batch(await self._transport.call(self._transport.factory.CreateBatch, request, timeout=timeout))

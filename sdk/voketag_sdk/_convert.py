@@ -48,6 +48,7 @@ def batch(message: factory_pb2.Batch) -> models.Batch:
         quantity=message.quantity,
         sandbox=message.sandbox,
         priority=_enum(models.BatchPriority, batch_control_pb2.BatchPriority.DESCRIPTOR, message.priority),
+        chains=tuple(message.chains),
         paused=message.paused,
         tree_size=message.tree_size,
         estimated_completion_at=(

@@ -142,6 +142,7 @@ class Batch:
     paused: bool
     tree_size: int
     priority: BatchPriority
+    chains: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Anchor, called over gRPC."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import grpc
@@ -18,10 +19,16 @@ class AnchorClient:
         self._stub = anchor_pb2_grpc.AnchorServiceStub(channel)
         self._peer = peer
 
-    async def submit(self, batch_id: UUID, *, tenant_id: UUID, merkle_root: bytes, tree_size: int) -> SubmittedRoot:
+    async def submit(
+        self, batch_id: UUID, *, tenant_id: UUID, merkle_root: bytes, tree_size: int, chains: Sequence[str]
+    ) -> SubmittedRoot:
         """Get or create the anchor of a batch; RootConflict when it has one for another root."""
         request = anchor_pb2.SubmitAnchorRequest(
-            batch_id=str(batch_id), tenant_id=str(tenant_id), merkle_root=merkle_root.hex(), tree_size=tree_size
+            batch_id=str(batch_id),
+            tenant_id=str(tenant_id),
+            merkle_root=merkle_root.hex(),
+            tree_size=tree_size,
+            chains=chains,
         )
         anchor = await self._peer.call(self._stub.SubmitAnchor, request)
         return SubmittedRoot(anchor_id=UUID(anchor.anchor_id), outcome=_outcome(anchor))

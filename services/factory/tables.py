@@ -134,6 +134,8 @@ batches = Table(
     Column("sandbox", Boolean, nullable=False, server_default=text("false")),
     # Among the tenant's own; between tenants turns are taken.
     Column("priority", SmallInteger, nullable=False, server_default=text("2")),
+    # Names of the chains that the root goes to, as Anchor calls them; empty for its default one.
+    Column("chains", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     # No worker takes a batch that is paused.
     Column("paused_at", _Time),
     # How long workers were at it: with issued_count, a rate.

@@ -43,6 +43,7 @@ def batch_order(request: factory_pb2.CreateBatchRequest) -> BatchOrder:
         expires_at=expires_at,
         metadata=texts("metadata", dict(request.metadata)),
         priority=BatchPriority(request.priority or BatchPriority.NORMAL),
+        chains=tuple(request.chains),
     )
 
 
@@ -89,6 +90,7 @@ def batch(found: Batch) -> factory_pb2.Batch:
         paused=found.paused,
         tree_size=found.tree_size,
         priority=batch_control_pb2.BatchPriority.ValueType(found.priority.value),
+        chains=found.chains,
     )
 
 

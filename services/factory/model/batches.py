@@ -67,6 +67,7 @@ class BatchOrder:
     expires_at: date | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     priority: BatchPriority = BatchPriority.NORMAL
+    chains: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,7 @@ class Batch:
     sandbox: bool
     priority: BatchPriority
     paused: bool
+    chains: tuple[str, ...] = ()
     estimated_completion_at: datetime | None = field(default=None, compare=False)
 
     @property

@@ -5,6 +5,7 @@ every minute until its outcome is known. That finds outcomes whose report was lo
 failed anchor going again. Anchor being away costs time and nothing else.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -35,8 +36,13 @@ class SubmittedRoot:
 class Anchors(Protocol):
     """Anchor, as Factory needs it. Both calls raise its errors, and Unavailable when it does not answer."""
 
-    async def submit(self, batch_id: UUID, *, tenant_id: UUID, merkle_root: bytes, tree_size: int) -> SubmittedRoot:
-        """Get or create the anchor of a tenant's batch; RootConflict when it has one for another root."""
+    async def submit(
+        self, batch_id: UUID, *, tenant_id: UUID, merkle_root: bytes, tree_size: int, chains: Sequence[str]
+    ) -> SubmittedRoot:
+        """Get or create the anchor of a tenant's batch; RootConflict when it has one for another root.
+
+        InvalidArgument for a chain that Anchor does not know.
+        """
         ...
 
     async def retry(self, anchor_id: UUID) -> None:
@@ -64,6 +70,7 @@ class Submitter:
                 tenant_id=batch.tenant_id,
                 merkle_root=batch.merkle_root,
                 tree_size=batch.quantity,
+                chains=batch.chains,
             )
         except (RootConflict, InvalidArgument) as error:
             await self._give_up(claim, error.message)

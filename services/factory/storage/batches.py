@@ -89,6 +89,7 @@ async def add(
         "metadata": dict(order.metadata),
         "sandbox": sandbox,
         "priority": order.priority.value,
+        "chains": list(order.chains),
         "due_at": func.now(),
         "created_at": func.now(),
         "updated_at": func.now(),
@@ -245,6 +246,7 @@ def to_batch(row: Row[Any]) -> Batch:
         completed_at=row.completed_at,
         sandbox=row.sandbox,
         priority=BatchPriority(row.priority),
+        chains=tuple(row.chains),
         paused=row.paused_at is not None,
     )
 

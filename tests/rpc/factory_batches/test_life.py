@@ -85,6 +85,20 @@ async def test_while_anchor_is_away_the_batch_waits_and_is_submitted_when_it_com
         assert (await submitted(anchor, waiting)).merkle_root == waiting.merkle_root
 
 
+async def test_a_batch_goes_to_the_chains_that_it_was_ordered_for(
+    factory: Client, product: pb.Product, worker: Worker, open_anchor: OpenAnchor
+) -> None:
+    worker.start()
+    async with open_anchor() as anchor:
+        batch = await order(factory, product, 3, chains=["main"])
+        assert list(batch.chains) == ["main"]
+        taken = await submitted(anchor, await reached(factory, batch.batch_id, pb.BATCH_STATE_ANCHORING))
+        assert [one.chain for one in taken.chains] == ["main"]
+        unknown = await order(factory, product, 3, chains=["main", "nowhere"])
+        refused = await reached(factory, unknown.batch_id, pb.BATCH_STATE_ANCHOR_FAILED)
+        assert "chains[1]: no chain of this name; known are main" in refused.error
+
+
 async def test_retrying_a_failed_anchor_sets_it_going_again(
     factory: Client, as_anchor: Client, product: pb.Product, worker: Worker, open_anchor: OpenAnchor, *, sql: Sql
 ) -> None:

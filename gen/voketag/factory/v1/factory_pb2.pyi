@@ -631,6 +631,7 @@ class Batch(_message.Message):
     PAUSED_FIELD_NUMBER: _builtins.int
     TREE_SIZE_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
+    CHAINS_FIELD_NUMBER: _builtins.int
     batch_id: _builtins.str
     """UUID (version 7)."""
     product_id: _builtins.str
@@ -687,6 +688,10 @@ class Batch(_message.Message):
         unless it is PENDING or ISSUING and not paused.
         """
 
+    @_builtins.property
+    def chains(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the chains that its root goes to; empty for the platform's default one. `anchor` is of the first."""
+
     def __init__(
         self,
         *,
@@ -710,10 +715,11 @@ class Batch(_message.Message):
         paused: _builtins.bool = ...,
         tree_size: _builtins.int = ...,
         priority: _batch_control_pb2.BatchPriority.ValueType = ...,
+        chains: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "completed_at", b"completed_at", "created_at", b"created_at", "estimated_completion_at", b"estimated_completion_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "batch_id", b"batch_id", "completed_at", b"completed_at", "created_at", b"created_at", "error", b"error", "estimated_completion_at", b"estimated_completion_at", "expires_at", b"expires_at", "issued_count", b"issued_count", "lot", b"lot", "manufactured_at", b"manufactured_at", "merkle_root", b"merkle_root", "metadata", b"metadata", "paused", b"paused", "priority", b"priority", "product_id", b"product_id", "quantity", b"quantity", "sandbox", b"sandbox", "state", b"state", "tree_size", b"tree_size", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "batch_id", b"batch_id", "chains", b"chains", "completed_at", b"completed_at", "created_at", b"created_at", "error", b"error", "estimated_completion_at", b"estimated_completion_at", "expires_at", b"expires_at", "issued_count", b"issued_count", "lot", b"lot", "manufactured_at", b"manufactured_at", "merkle_root", b"merkle_root", "metadata", b"metadata", "paused", b"paused", "priority", b"priority", "product_id", b"product_id", "quantity", b"quantity", "sandbox", b"sandbox", "state", b"state", "tree_size", b"tree_size", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -729,11 +735,11 @@ class BatchAnchor(_message.Message):
     BLOCK_NUMBER_FIELD_NUMBER: _builtins.int
     CHAIN_ID_FIELD_NUMBER: _builtins.int
     tx_hash: _builtins.str
-    """Transaction hash, `0x` and 64 hex digits."""
+    """Transaction hash, `0x` and 64 hex digits; `dry` where the platform rehearses without a chain."""
     block_number: _builtins.int
     """Number of its block."""
     chain_id: _builtins.int
-    """EIP-155 chain id."""
+    """EIP-155 chain id; 0 where the platform rehearses without a chain."""
     def __init__(
         self,
         *,
@@ -783,6 +789,7 @@ class CreateBatchRequest(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
+    CHAINS_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
     """UUID of the product."""
     quantity: _builtins.int
@@ -801,6 +808,12 @@ class CreateBatchRequest(_message.Message):
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The tenant's own data."""
 
+    @_builtins.property
+    def chains(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the chains that its root goes to, as the operator calls them; empty for the default one. The first completes
+        the batch, the others join its receipts as they confirm. A name that is none ends in BATCH_STATE_ANCHOR_FAILED.
+        """
+
     def __init__(
         self,
         *,
@@ -812,10 +825,11 @@ class CreateBatchRequest(_message.Message):
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         request_id: _builtins.str = ...,
         priority: _batch_control_pb2.BatchPriority.ValueType = ...,
+        chains: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "lot", b"lot", "manufactured_at", b"manufactured_at", "metadata", b"metadata", "priority", b"priority", "product_id", b"product_id", "quantity", b"quantity", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chains", b"chains", "expires_at", b"expires_at", "lot", b"lot", "manufactured_at", b"manufactured_at", "metadata", b"metadata", "priority", b"priority", "product_id", b"product_id", "quantity", b"quantity", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

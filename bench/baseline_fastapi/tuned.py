@@ -66,6 +66,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             breaker=breaker,
             fingerprints=Fingerprints.load(settings.fingerprint_key),
             clock=clock,
+            keeps_hints=False,
             timeout_seconds=seconds,
             linger_seconds=settings.linger_seconds,
             max_waiting=settings.max_waiting,

@@ -127,6 +127,7 @@ async def open_app(settings: Settings, *, clock: Clock | None = None) -> AsyncIt
                     breaker=breaker,
                     fingerprints=fingerprints,
                     clock=clock,
+                    keeps_hints=settings.hint_retention_hours > 0,
                     timeout_seconds=settings.scan_timeout_seconds,
                     linger_seconds=settings.linger_seconds,
                     max_waiting=settings.max_waiting,

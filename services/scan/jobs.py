@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 from services.common.clock import Clock
 from services.common.logs import get_logger
-from services.scan.storage import events, ledger, reports
+from services.scan.storage import events, hints, ledger, reports
 from services.scan.storage.connection import HeldConnection
 
 MONTHS_AHEAD = 2
@@ -33,6 +33,11 @@ async def forget_events(*, connection: HeldConnection, clock: Clock, kept_months
 async def forget_reports(*, connection: HeldConnection, clock: Clock, kept: timedelta) -> None:
     """Delete consumers' reports that are older than `kept`; Unavailable when the database is away."""
     await reports.forget_before(connection, clock.now() - kept)
+
+
+async def forget_hints(*, connection: HeldConnection, clock: Clock, kept: timedelta) -> None:
+    """Delete what devices said of themselves and is older than `kept`; Unavailable when the database is away."""
+    await hints.forget_before(connection, clock.now() - kept)
 
 
 async def forget_checkpoints(*, connection: HeldConnection, clock: Clock, kept: timedelta) -> None:

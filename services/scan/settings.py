@@ -56,6 +56,9 @@ class Settings(ServerSettings, ServiceIdentity):
     """How long an address that was not seen for a day has half the limit; 0 turns that off."""
     scans_per_second: int = Field(default=0, ge=0)
     """Scans that the whole platform takes in a second; 0 is no ceiling."""
+    hint_retention_hours: int = Field(default=0, ge=0)
+    """How long addresses, user agents and the like are kept in the clear, for the hours after an attack. 0 keeps none:
+    the worker, which deletes them, must know the same number."""
     reports_per_address: int = Field(default=20, ge=1)
     """Reports that one address may send within a day."""
 
@@ -77,5 +80,7 @@ class WorkerSettings(ProcessSettings, ServiceIdentity):
     """How long checkpoints are kept that are neither the newest nor anchored."""
     scan_retention_months: int = Field(default=0, ge=0)
     """Whole months of scan events that are kept beside the present one; 0 keeps them for good."""
+    hint_retention_hours: int = Field(default=0, ge=0)
+    """How long what Scan keeps of devices in the clear stays; 0 deletes all of it."""
     report_retention_days: int = Field(default=730, ge=1)
     """How long consumers' reports are kept."""

@@ -192,6 +192,20 @@ risky_units_daily = Table(
     Column("last_scan_at", _Time, nullable=False),
 )
 
+# Empty unless the operator keeps hints for some hours (`VOKETAG_HINT_RETENTION_HOURS`); never a part of the ledger.
+device_hints = Table(
+    "device_hints",
+    metadata,
+    Column("verification_id", Uuid, primary_key=True),
+    Column("scanned_at", _Time, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("user_agent", Text, nullable=False),
+    Column("languages", Text, nullable=False),
+    Column("screen", Text, nullable=False),
+    Column("time_zone", Text, nullable=False),
+    Index("device_hints_time", "scanned_at"),
+)
+
 # How far those are who must see every entry once: each moves its cursor in the transaction of its effect.
 ledger_cursors = Table(
     "ledger_cursors",

@@ -10,7 +10,7 @@ from services.common.process import run
 from services.common.rpc.channels import channel
 from services.common.tokens import ServiceTokens, TokenSigner
 from services.common.upkeep import Job, Upkeep
-from services.scan.jobs import ensure_partitions, forget_checkpoints, forget_events, forget_reports
+from services.scan.jobs import ensure_partitions, forget_checkpoints, forget_events, forget_hints, forget_reports
 from services.scan.ledger_key import LedgerKey
 from services.scan.operations.anchoring import CheckpointAnchoring
 from services.scan.operations.notices import Notices
@@ -64,6 +64,7 @@ def _jobs(
     rollups = Rollups(connection=connection, clock=clock)
     often, calmly = timedelta(seconds=2), timedelta(seconds=60)
     reports = timedelta(days=settings.report_retention_days)
+    hints = timedelta(hours=settings.hint_retention_hours)
     checkpoints = timedelta(hours=settings.checkpoint_retention_hours)
     jobs = [
         Job("keep_partitions", calmly, lambda: ensure_partitions(connection=connection, clock=clock)),
@@ -73,6 +74,7 @@ def _jobs(
             calmly,
             lambda: forget_checkpoints(connection=connection, clock=clock, kept=checkpoints),
         ),
+        Job("forget_hints", calmly, lambda: forget_hints(connection=connection, clock=clock, kept=hints)),
         Job("forget_notices", calmly, notices.forget),
         Job("add_to_rollups", often, rollups.add_new),
         Job("forget_rollup_hours", calmly, rollups.forget_hours),

@@ -22,6 +22,7 @@ from services.common.clock import Clock
 from services.common.credentials import Credential, parse_credential
 from services.common.errors import RateLimited, Unavailable
 from services.common.ids import uuid7
+from services.common.logs import get_logger
 from services.scan import metrics, risk
 from services.scan.breaker import Breaker
 from services.scan.codes import unit_or_nobody, unknown
@@ -35,10 +36,11 @@ from services.scan.networks import Networks
 from services.scan.partners import Partners
 from services.scan.places import Place, Places
 from services.scan.sightings import Sighting, history_of
-from services.scan.storage import events
+from services.scan.storage import events, hints
 from services.scan.storage.connection import HeldConnection
 from voketag_kernel.codes import KeyRing
 
+_log = get_logger(__name__)
 _LARGEST_GROUP = 500
 _REFUSED_AFTER_SECONDS = 0.005
 
@@ -87,11 +89,13 @@ class Scans:
         breaker: Breaker,
         fingerprints: Fingerprints,
         clock: Clock,
+        keeps_hints: bool,
         timeout_seconds: float,
         linger_seconds: float,
         max_waiting: int,
     ) -> None:
-        """`breaker` is that of the database; `timeout_seconds` is how long a scan may take before it is Unavailable."""
+        """`keeps_hints`: what devices say of themselves is kept in the clear, too. `breaker` is that of the database;
+        `timeout_seconds` is how long a scan may take before it is Unavailable."""
         self._keys = keys
         self._facts = facts
         self._hot_state = hot_state
@@ -104,6 +108,7 @@ class Scans:
         self._breaker = breaker
         self._fingerprints = fingerprints
         self._clock = clock
+        self._keeps_hints = keeps_hints
         self._batcher: Batcher[_Attempt, _Outcome] = Batcher(
             self._group,
             max_size=_LARGEST_GROUP,
@@ -158,6 +163,8 @@ class Scans:
             if each is not None and history is not None and (allowance is None or allowance.allowed)
         }
         counts = dict(zip(judged, await self._record(list(judged.values())), strict=True)) if judged else {}
+        if self._keeps_hints and judged:
+            await self._keep_hints([(event, attempts[place].device) for place, event in judged.items()])
         return [
             _Outcome(
                 scan=Scan(event=judged[place], facts=each.facts, history=history, count=counts[place])
@@ -245,6 +252,13 @@ class Scans:
             cell=place.cell,
             duplicate=history.total > 1,
         )
+
+    async def _keep_hints(self, scans: Sequence[tuple[ScanEvent, Device]]) -> None:
+        """Keep hints of scans that are recorded; without them a verdict is as good."""
+        try:
+            await hints.keep(self._writes, scans)
+        except Unavailable:
+            _log.warning("hints of devices were not kept", scans=len(scans))
 
     async def _record(self, judged: Sequence[ScanEvent]) -> list[ScanCount]:
         started = time.perf_counter()

@@ -6,6 +6,7 @@ import sys
 BENCHMARKS = (
     "qr_size",
     "issue_batch",
+    "csv_files",
     "receipts",
     "factory_overhead",
     "verify",

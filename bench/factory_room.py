@@ -81,6 +81,8 @@ class Room:
             "VOKETAG_DATABASE_URL": self.postgres.url("voketag_factory"),
             "VOKETAG_QUEUE_URL": self.valkey.url(0),
             "VOKETAG_UNIT_KEYS": str(self.folder / "unit-keys"),
+            "VOKETAG_WEBHOOK_KEYS": str(self.folder / "unit-keys"),  # no webhook is made here; the form is the same
+            "VOKETAG_HOT_STATE_URL": self.valkey.url(1),
             "VOKETAG_SIGNING_KEY_ID": str(KEY_ID),
             "VOKETAG_SERVICE_KEY": str(self.folder / "tokens" / "service-factory-1.pem"),
             "VOKETAG_ANCHOR_ADDRESS": "127.0.0.1:1",

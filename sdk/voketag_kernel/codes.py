@@ -25,6 +25,7 @@ RAW_LENGTH: Final = 15
 SALT_LENGTH: Final = 16
 MIN_SECRET_LENGTH: Final = 32
 UNIT_LEAF_PREFIX: Final = b"voketag/unit/v1\0"
+_CODES_AT_ONCE: Final = 1024
 _FORM = re.compile(r"[A-Za-z0-9_-]{20}")
 _INNER_PAD = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER_PAD = bytes(byte ^ 0x5C for byte in range(256))
@@ -141,9 +142,27 @@ class UnitCodeKey:
         return None
 
     def codes(self, first_number: int, count: int) -> Iterator[str]:
-        """Yield the printed codes of a range, in order."""
-        for number in range(first_number, first_number + count):
-            yield self.mint(number).code
+        """Yield the printed codes of a range, in order: the same as `mint` one by one, without its objects."""
+        prefix = self._prefix
+        mac_inner, mac_outer = self._mac.inner.copy, self._mac.outer.copy
+        seal_inner, seal_outer = self._seal.inner.copy, self._seal.outer.copy
+        end = first_number + count
+        for start in range(first_number, end, _CODES_AT_ONCE):
+            raws = []
+            for number in range(start, min(start + _CODES_AT_ONCE, end)):
+                inner = mac_inner()
+                inner.update(prefix + number.to_bytes(5))
+                outer = mac_outer()
+                outer.update(inner.digest())
+                tag = outer.digest()[:8]
+                inner = seal_inner()
+                inner.update(prefix + tag)
+                outer = seal_outer()
+                outer.update(inner.digest())
+                raws.append(prefix + (number ^ int.from_bytes(outer.digest()[:5])).to_bytes(5) + tag)
+            printed = encode(b"".join(raws))  # 15 bytes are 20 letters, so that they can be encoded together
+            for at in range(0, len(printed), CODE_LENGTH):
+                yield printed[at : at + CODE_LENGTH]
 
     def leaf_hashes(self, first_number: int, serials: Iterable[bytes], facts_hash: bytes) -> bytes:
         """Return the RFC 6962 leaf hashes of consecutive units, 32 bytes each: what issuing a batch comes down to.

@@ -17,7 +17,7 @@ from typing import Final
 
 import asyncpg
 from asyncpg.exceptions import PostgresError
-from asyncpg.exceptions._base import InterfaceError
+from asyncpg.exceptions._base import InterfaceError, InternalClientError
 from prometheus_client import Gauge, Histogram
 
 from services.common.clock import Clock
@@ -30,6 +30,8 @@ _ANSWER_SECONDS: Final = 5.0
 LONGEST_RUN_SECONDS: Final = 120.0
 """A run that takes longer is cut off; the next one goes on."""
 
+# What a connection raises whose server went away, in the middle of whatever it was doing.
+_AWAY: Final = (OSError, TimeoutError, PostgresError, InterfaceError, InternalClientError)
 _log = get_logger(__name__)
 _seconds = Histogram(
     "voketag_upkeep_seconds",
@@ -82,7 +84,7 @@ class Upkeep:
                 await connection.fetchval("SELECT 1", timeout=_ANSWER_SECONDS)  # type: ignore[no-untyped-call]
                 self._start_due()
                 await _rest(stop, _LOOK_SECONDS)
-        except (OSError, TimeoutError, PostgresError, InterfaceError) as error:
+        except _AWAY as error:
             _log.warning("upkeep passes to another process", error=str(error))
         finally:
             _leader.set(0)
@@ -128,7 +130,7 @@ class Upkeep:
                 self._database_url, timeout=_ANSWER_SECONDS, server_settings={"application_name": "voketag upkeep"}
             )
             leads = await connection.fetchval("SELECT pg_try_advisory_lock($1)", self._lock, timeout=_ANSWER_SECONDS)
-        except (OSError, TimeoutError, PostgresError, InterfaceError) as error:
+        except _AWAY as error:
             _log.warning("the database does not answer", error=str(error))
         try:
             yield connection if leads else None

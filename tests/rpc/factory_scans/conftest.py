@@ -12,10 +12,11 @@ from tests.rpc.scan.conftest import (
     hot_state_url,
     scan_server,
     scan_settings,
+    server,
     verdict_keys,
 )
 
-__all__ = ["fingerprint_key", "hot_state_url", "scan_server", "scan_settings", "verdict_keys"]
+__all__ = ["fingerprint_key", "hot_state_url", "scan_server", "scan_settings", "server", "verdict_keys"]
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ BENCHMARKS = (
     "qr_size",
     "issue_batch",
     "csv_files",
+    "factory_calls",
     "receipts",
     "factory_overhead",
     "verify",

@@ -13,7 +13,7 @@ from services.common.rpc.methods import methods_of
 from tests.rpc.calls import Client, refusal
 from tests.rpc.conftest import Partner
 from tests.rpc.factory.conftest import IssueBatch
-from voketag.factory.v1 import dead_letters_pb2, imports_pb2, settings_pb2, webhooks_pb2
+from voketag.factory.v1 import batch_control_pb2, dead_letters_pb2, imports_pb2, settings_pb2, webhooks_pb2
 from voketag.factory.v1 import factory_pb2 as pb
 
 SERVICE = pb.DESCRIPTOR.services_by_name["FactoryService"]
@@ -38,6 +38,15 @@ class Things:
 
     async def batch_id(self, state: str) -> str:
         return await self.issue_batch(2, state=state)
+
+    async def ordered(self) -> str:
+        order = pb.CreateBatchRequest(product_id=self.product_id, quantity=2)
+        return (await self.factory.CreateBatch(order)).batch_id
+
+    async def paused(self) -> str:
+        return (
+            await self.factory.PauseBatch(batch_control_pb2.PauseBatchRequest(batch_id=await self.ordered()))
+        ).batch_id
 
     async def unit_id(self) -> int:
         batch_id = await self.issue_batch(1)
@@ -67,6 +76,17 @@ class Things:
 async def import_order(things: Things) -> Message:
     file = httpbody_pb2.HttpBody(content_type="text/csv; charset=utf-8", data=b"serial\r\nE-1\r\n")
     return imports_pb2.ImportUnitsCsvRequest(product_id=things.product_id, file=file)
+
+
+async def states_by_range(things: Things) -> Message:
+    units = pb.UnitRange(batch_id=await things.batch_id("COMPLETED"))
+    return pb.SetUnitStatesRequest(range=units, state=pb.UNIT_STATE_BLOCKED)
+
+
+async def states_by_file(things: Things) -> Message:
+    await things.batch_id("COMPLETED")
+    file = httpbody_pb2.HttpBody(content_type="text/csv; charset=utf-8", data=b"serial\r\nS000000\r\n")
+    return pb.SetUnitStatesCsvRequest(file=file, state=pb.UNIT_STATE_BLOCKED)
 
 
 async def change_of_endpoint(things: Things) -> Message:
@@ -102,8 +122,12 @@ REQUESTS: dict[str, Callable[[Things], Awaitable[Message]]] = {
     "CreateBatch": of(lambda t: pb.CreateBatchRequest(product_id=t.product_id, quantity=3)),
     "RetryBatch": about(pb.RetryBatchRequest, "batch_id", lambda t: t.batch_id("FAILED")),
     "CancelBatch": about(pb.CancelBatchRequest, "batch_id", lambda t: t.batch_id("FAILED")),
+    "PauseBatch": about(batch_control_pb2.PauseBatchRequest, "batch_id", Things.ordered),
+    "ResumeBatch": about(batch_control_pb2.ResumeBatchRequest, "batch_id", Things.paused),
     "ImportUnitsCsv": import_order,
     "SetUnitState": state_of_unit,
+    "SetUnitStates": states_by_range,
+    "SetUnitStatesCsv": states_by_file,
     "CreateApiKey": of(lambda _: pb.CreateApiKeyRequest(name="every", scopes=["products:read"])),
     "RotateApiKey": about(pb.RotateApiKeyRequest, "key_id", Things.key_id),
     "RevokeApiKey": about(pb.RevokeApiKeyRequest, "key_id", Things.key_id),

@@ -5,6 +5,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.api import httpbody_pb2
 
 from services.common.caller import CallerKind
 from services.common.rpc.methods import Method, methods_of
@@ -22,10 +23,11 @@ REASONS = {
 MORE: dict[str, dict[str, Any]] = {
     "UpdateProduct": {"product": factory_pb2.ProductChange(name="stolen")},
     "CreateBatch": {"quantity": 1},
+    "ImportUnitsCsv": {"file": httpbody_pb2.HttpBody(content_type="text/csv", data=b"serial\nA-1\n")},
     "SetUnitState": {"state": factory_pb2.UNIT_STATE_BLOCKED},
 }
 # Ids here only narrow a listing of the caller's own things down.
-LISTINGS = {"ListBatches"}
+LISTINGS = {"ListBatches", "ListScans", "ExportScans", "GetAnalytics"}
 
 
 def name_of(method: Method) -> str:
@@ -80,6 +82,7 @@ def test_listings_show_nothing_of_another_tenant(rest: Rest, ids: Mapping[str, A
     rival = rest.with_key(rival_key)
     assert rival("GET", "/v1/products").body["products"] == []
     assert rival("GET", "/v1/batches").body["batches"] == []
+    assert rival("GET", f"/v1/scans?batch_id={ids['batch_id']}").body["scans"] == []
     assert rival("GET", f"/v1/batches?product_id={ids['product_id']}").body["batches"] == []
     assert [key["name"] for key in rival("GET", "/v1/api-keys").body["api_keys"]] == ["rival"]
 

@@ -39,6 +39,13 @@ def begun_ledger(rest: Rest, issued: Issued) -> None:
     wait_until("a checkpoint", lambda: rest("GET", "/v1/ledger/checkpoint").status == 200, seconds=10)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def ledger_with_an_entry(rest: Rest, issued: Issued) -> None:
+    """The ledger's methods say UNAVAILABLE before the first scan."""
+    rest("GET", f"/v1/scan/{issued.units[0].code}")
+    wait_until("a checkpoint", lambda: rest("GET", "/v1/ledger/checkpoint").status == 200, seconds=15)
+
+
 def test_the_paths_that_others_rely_on_are_there() -> None:
     assert set(re.findall(r"[A-Z]+ \S+", FIXED)) <= {str(binding) for binding in bindings()}
 

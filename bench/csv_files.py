@@ -24,6 +24,7 @@ from bench.factory_room import KEY_ID, SECRET, Room, open_room
 from bench.issue_batch import _HEADER_LENGTH, _TRAILER_LENGTH, _family, _peak_rss_mib, _stream
 from services.common.clock import SystemClock
 from services.factory.convert.units import csv_slice
+from services.factory.fast_derivation import FastDerivation
 from services.factory.hot_state import HotState
 from services.factory.minting import mint_chunk
 from services.factory.model.batches import Batch, BatchOrder
@@ -130,8 +131,15 @@ async def _export(room: Room, batch: Batch) -> dict[str, float]:
     for _code in key.codes(batch.range.first_number, batch.quantity):
         pass
     derived = time.perf_counter() - started
-    async with aclosing(HotState(url=room.valkey.url(1))) as hot_state:
-        units = Units(database=room.database, clock=SystemClock(), keys=KeyRing([key]), hot_state=hot_state)
+    async with aclosing(HotState(url=room.valkey.url(1))) as hot_state, FastDerivation() as derivation:
+        await derivation.loaded()  # as in a server that has exported before
+        units = Units(
+            database=room.database,
+            clock=SystemClock(),
+            keys=KeyRing([key]),
+            hot_state=hot_state,
+            derivation=derivation,
+        )
         before, started, processor = _own_peak_mib(), time.perf_counter(), time.process_time()
         length = 0
         async for found in units.export(room.tenant_id, batch.batch_id, first_index=0):

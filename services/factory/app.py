@@ -14,6 +14,7 @@ from services.common.rpc.server import Server
 from services.common.statements import StatementKeys
 from services.common.tokens import ServiceTokens, TokenSigner, TokenVerifier
 from services.factory.authentication import Authenticator
+from services.factory.fast_derivation import FastDerivation
 from services.factory.hot_state import HotState
 from services.factory.idempotency import Writes
 from services.factory.model.dead_letters import BATCH_ANCHORING, BATCH_ISSUING, WEBHOOK_DELIVERY
@@ -57,6 +58,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
         )
         queue = await stack.enter_async_context(aclosing(Queue(url=settings.queue_url, name=QUEUE_NAME)))
         hot_state = await stack.enter_async_context(aclosing(HotState(url=settings.hot_state_url)))
+        derivation = await stack.enter_async_context(FastDerivation())
         await ensure_signing_keys(database=database, clock=clock, keys=keys, active=settings.signing_key_id)
         scan_channel = await stack.enter_async_context(channel(settings.scan_address))
         signer = TokenSigner(key_file=settings.service_key, clock=clock)
@@ -73,7 +75,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
             batches=batches,
             imports=Imports(database=database, clock=clock, batches=batches),
             watch=BatchWatch(database=database),
-            units=Units(database=database, clock=clock, keys=keys, hot_state=hot_state),
+            units=Units(database=database, clock=clock, keys=keys, hot_state=hot_state, derivation=derivation),
             unit_states=UnitStates(database=database, clock=clock, queue=queue),
             api_keys=ApiKeys(database=database, clock=clock),
             proofs=Proofs(database=database, keys=keys),

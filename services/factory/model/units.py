@@ -65,7 +65,7 @@ class Unit:
 class ExportSlice:
     """Units from `first_index` on, as columns: one object a unit would take longer than all else.
 
-    `attributes` has the further cells of each unit, empty when the batch has no further columns.
+    `rows` are those of the batch's file as they are kept (`model.imports.joined`), none when it has no further columns.
     """
 
     first_index: int
@@ -75,7 +75,7 @@ class ExportSlice:
     serials: Sequence[str]
     states: Sequence[str]
     codes: Sequence[str]
-    attributes: Sequence[Sequence[str]]
+    rows: Sequence[str]
 
 
 def check_issued(batch: Batch) -> None:

@@ -10,9 +10,10 @@ from uuid import UUID
 from services.common.clock import Clock
 from services.common.database import Database, Transaction
 from services.common.errors import InvalidArgument, MalformedCode, SigningKeyExhausted, UnitNotFound
+from services.factory.fast_derivation import FastDerivation
 from services.factory.hot_state import HotState
 from services.factory.model.batches import Batch
-from services.factory.model.imports import attributes_in, cells_in
+from services.factory.model.imports import attributes_in
 from services.factory.model.page import Page
 from services.factory.model.settings import TagType
 from services.factory.model.units import (
@@ -28,11 +29,9 @@ from services.factory.operations import audit
 from services.factory.storage import batches, imports, settings, tenants, unit_serials
 from services.factory.storage import units as storage
 from voketag_kernel import codes
-from voketag_kernel.codes import KeyRing, UnitCodeKey, split_unit_id
+from voketag_kernel.codes import CODE_LENGTH, KeyRing, UnitCodeKey, split_unit_id
 
 _EXPORT_SLICE = 2048  # units read and sent at once: about 256 KiB of CSV
-
-
 _STATE_NAMES = {state.value: state.name for state in UnitState}
 
 
@@ -53,11 +52,14 @@ class Code:
 class Units:
     """Units of one tenant at a time. Codes are derived when they are asked for: nobody stores them."""
 
-    def __init__(self, *, database: Database, clock: Clock, keys: KeyRing, hot_state: HotState) -> None:
+    def __init__(
+        self, *, database: Database, clock: Clock, keys: KeyRing, hot_state: HotState, derivation: FastDerivation
+    ) -> None:
         self._database = database
         self._clock = clock
         self._keys = keys
         self._hot_state = hot_state
+        self._derivation = derivation
 
     async def list(self, tenant_id: UUID, batch_id: UUID, *, first_index: int, limit: int) -> Page[Unit]:
         """Return units in index order; BatchNotFound, WrongBatchState until all are issued."""
@@ -93,18 +95,18 @@ class Units:
             end = min(start + _EXPORT_SLICE, batch.quantity)
             first = batch.range.first_unit_id
             async with self._database.reading() as tx:
-                rows = await storage.serials_and_states(tx, first + start, first + end)
-                cells = await imports.rows_between(tx, batch_id, start, end) if columns else []
-            made = await asyncio.to_thread(lambda: list(key.codes(batch.range.first_number + start, end - start)))  # noqa: B023 - awaited
+                serials, states = await storage.serials_and_states(tx, first + start, first + end)
+                rows = await imports.rows_between(tx, batch_id, start, end) if columns else []
+            derive = partial(self._derivation.current.codes, key, batch.range.first_number + start, end - start)
             yield ExportSlice(
                 first_index=start,
                 first_unit_id=first + start,
                 base_url=base_url,
                 columns=columns,
-                serials=[serial for serial, _ in rows],
-                states=[_STATE_NAMES[state] for _, state in rows],
-                codes=made,
-                attributes=[cells_in(row) for row in cells],
+                serials=serials,
+                states=[_STATE_NAMES[state] for state in states],
+                codes=(await asyncio.to_thread(derive)).astype(f"U{CODE_LENGTH}").tolist(),
+                rows=rows,
             )
 
     async def printed_url(self, tenant_id: UUID, batch_id: UUID, index: int) -> tuple[str, TagType]:

@@ -11,7 +11,8 @@ from services.factory.model.units import StoredUnit, UnitState, UnitStateReason
 from services.factory.tables import batches, units
 
 _SERIALS_AND_STATES = """
-SELECT serial, state FROM factory.units WHERE unit_id >= $1 AND unit_id < $2 ORDER BY unit_id
+SELECT array_agg(serial ORDER BY unit_id), array_agg(state ORDER BY unit_id)
+FROM factory.units WHERE unit_id >= $1 AND unit_id < $2
 """
 
 
@@ -21,15 +22,17 @@ async def units_between(tx: Transaction, first_unit_id: int, end_unit_id: int) -
     return [_unit(row) for row in await tx.connection.execute(query.order_by(units.c.unit_id))]
 
 
-async def serials_and_states(tx: Transaction, first_unit_id: int, end_unit_id: int) -> Sequence[tuple[str, int]]:
-    """Return serial and state of the units of first_unit_id <= unit_id < end_unit_id, in order.
+async def serials_and_states(
+    tx: Transaction, first_unit_id: int, end_unit_id: int
+) -> tuple[Sequence[str], Sequence[int]]:
+    """Return the serials and the states of the units of first_unit_id <= unit_id < end_unit_id, in order.
 
-    By asyncpg itself: for an export of a million, SQLAlchemy's rows would take most of the time.
+    By asyncpg itself, as two arrays: for an export of a million, rows as objects would take most of the time.
     """
     connection = (await tx.connection.get_raw_connection()).driver_connection
     assert connection is not None  # noqa: S101 - it is in use
-    rows: Sequence[tuple[str, int]] = await connection.fetch(_SERIALS_AND_STATES, first_unit_id, end_unit_id)
-    return rows
+    found = await connection.fetchrow(_SERIALS_AND_STATES, first_unit_id, end_unit_id)
+    return found[0] or (), found[1] or ()
 
 
 async def batch_of(tx: Transaction, tenant_id: UUID, unit_id: int) -> UUID | None:

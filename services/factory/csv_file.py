@@ -14,6 +14,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
+from operator import methodcaller
 
 from services.factory.model.cells import literal
 from services.factory.model.imports import (
@@ -23,9 +24,11 @@ from services.factory.model.imports import (
     MAX_RECORD_BYTES,
     MAX_ROWS,
     MAX_VALUE,
+    UNIT_SEPARATOR,
     CsvFault,
     SerialRule,
     joined,
+    serials_in,
 )
 from services.factory.model.serials import GS1_CHARACTERS, fault_of_serial
 
@@ -156,6 +159,36 @@ class CsvFile:
 
     def _plain_rows(self, block: bytes, text: str, first_line: int) -> Block | None:
         """Return the rows of a block in which nothing is unusual, None when something is."""
+        # An apostrophe may be one that keeps a formula from running.
+        if "'" in text or len(block.translate(None, _CONTROLS)) != len(block):
+            return None
+        return self._quoted_rows(text, first_line) if '"' in text else self._bare_rows(text, first_line)
+
+    def _bare_rows(self, text: str, first_line: int) -> Block | None:
+        """Return the rows of a block without quotes, where every line is a row and every delimiter ends a cell."""
+        lines = (text := text.replace("\r\n", "\n")).removesuffix("\n").split("\n")
+        at_lines: Sequence[int] = range(first_line, first_line + len(lines))
+        if "" in lines:
+            at_lines = [at for at, line in zip(at_lines, lines, strict=True) if line]
+            lines = [line for line in lines if line]
+        delimiter, others = self._delimiter, len(self._names) - 1
+        if "\r" in text:
+            return None
+        if not others:
+            if delimiter in text:
+                return None
+            serials = rows = lines
+        elif not set(map(methodcaller("count", delimiter), lines)) <= {others}:
+            return None
+        elif self._order == list(range(others + 1)):
+            rows = "\n".join(lines).replace(delimiter, UNIT_SEPARATOR).split("\n") if lines else []
+            serials = serials_in(rows)
+        else:
+            return self._block([line.split(delimiter) for line in lines], lines, at_lines)
+        return Block(rows, array("I", at_lines)) if self._hold(serials, lines) else None
+
+    def _quoted_rows(self, text: str, first_line: int) -> Block | None:
+        """Return the rows of a block with quotes, unless a cell has a line end or a quote."""
         lines = text.count("\n") + (not text.endswith("\n"))
         try:
             cells = list(csv.reader(StringIO(text, newline="\n"), delimiter=self._delimiter, strict=True))
@@ -167,22 +200,21 @@ class CsvFile:
         if [] in cells:  # empty lines
             at_lines = [line for line, row in zip(at_lines, cells, strict=True) if row]
             cells = [row for row in cells if row]
-        width, at = len(self._names), self._order[0]
-        if any(len(row) != width for row in cells):
+        if not set(map(len, cells)) <= {len(self._names)}:
             return None
-        serials = [row[at] for row in cells]
-        # An apostrophe may be one that keeps a formula from running; a quote that is left may stand where none may.
-        if "'" in text or len(block.translate(None, _CONTROLS)) != len(block) or not self._serials_hold(serials):
-            return None
-        if len(self._order) == 1:
-            rows = serials
-        elif at == 0 and self._keep_others:
-            rows = list(map(joined, cells))
-        else:
-            rows = [joined([row[index] for index in self._order]) for row in cells]
-        if any('"' in row for row in rows) or (len(self._order) > 1 and max(map(len, text.split("\n"))) > MAX_VALUE):
-            return None
-        return Block(rows, array("I", at_lines))
+        found = self._block(cells, text.split("\n"), at_lines)
+        # A quote that is left may stand where none may.
+        return None if found is None or any('"' in row for row in found.rows) else found
+
+    def _block(self, cells: Sequence[Sequence[str]], lines: Sequence[str], at_lines: Sequence[int]) -> Block | None:
+        """Return rows of the right width, None when a cell may be wrong."""
+        serials = [row[self._order[0]] for row in cells]
+        rows = serials if len(self._order) == 1 else [joined([row[index] for index in self._order]) for row in cells]
+        return Block(rows, array("I", at_lines)) if self._hold(serials, lines) else None
+
+    def _hold(self, serials: Sequence[str], lines: Sequence[str]) -> bool:
+        """Say whether serials are right, and lines too short for a cell that is too long."""
+        return self._serials_hold(serials) and (len(self._order) == 1 or max(map(len, lines), default=0) <= MAX_VALUE)
 
     def _serials_hold(self, serials: Sequence[str]) -> bool:
         if not serials:

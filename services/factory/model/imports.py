@@ -75,9 +75,16 @@ def joined(cells: Sequence[str]) -> str:
     return UNIT_SEPARATOR.join(cells)
 
 
-def serial_in(row: str) -> str:
-    """Return the serial of a row as it is kept."""
-    return row.partition(UNIT_SEPARATOR)[0]
+def serials_in(rows: Sequence[str]) -> Sequence[str]:
+    """Return the serials of rows of one file as they are kept: the rows themselves, where it has no further columns."""
+    if not rows or UNIT_SEPARATOR not in rows[0]:
+        return rows
+    return [row[: row.index(UNIT_SEPARATOR)] for row in rows]
+
+
+def encoded(serials: Sequence[str]) -> list[bytes]:
+    """Return serials in UTF-8, encoded together: that takes a third of the time."""
+    return RECORD_SEPARATOR.join(serials).encode().split(RECORD_SEPARATOR.encode()) if serials else []
 
 
 def cells_in(row: str) -> list[str]:

@@ -33,7 +33,8 @@ from services.factory.model.imports import (
     CsvFault,
     ImportReport,
     SerialRule,
-    serial_in,
+    encoded,
+    serials_in,
 )
 from services.factory.model.serials import SERIAL_LENGTH, GeneratedSerial, generated
 from services.factory.operations import audit
@@ -67,7 +68,7 @@ class CheckedFile:
         """Yield the serials of all rows, `count` at a time."""
         slices = self.spool.slices(count)
         while (rows := await asyncio.to_thread(next, slices, None)) is not None:
-            yield [serial_in(row) for row in rows]
+            yield serials_in(rows)
 
 
 class Imports:
@@ -193,7 +194,7 @@ class Imports:
         faults: list[CsvFault] = []
         start = total = 0
         async for rows in self._slices(spool):
-            had = await self._had(tenant_id, serials := [serial_in(row) for row in rows])
+            had = await self._had(tenant_id, serials := serials_in(rows))
             for index, serial in enumerate(serials, start):
                 if (first := int(first_of[index])) != index:
                     words = f"{serial!r} is on line {spool.lines[first]} already"
@@ -239,15 +240,16 @@ def _serial_rows(
     tenant_id: UUID, batch_id: UUID, start: int, rows: Sequence[str]
 ) -> tuple[bytes, set[GeneratedSerial]]:
     """Return rows of the table of serials, and what those serials say that have the form that is made here."""
-    serials = [serial_in(row) for row in rows]
+    serials = serials_in(rows)
     indexes = np.arange(start, start + len(rows))
     fields: list[tuple[str, bytes | NDArray[Any]]] = [
         ("V16", tenant_id.bytes),
         ("V16", batch_id.bytes),
         (">i4", indexes),
     ]
-    made = {parts for serial in serials if len(serial) == SERIAL_LENGTH and (parts := generated(serial)) is not None}
-    return copy_rows.rows(fields, copy_rows.texts([serial.encode() for serial in serials])), made
+    alike = [serial for serial in serials if len(serial) == SERIAL_LENGTH]
+    made = {parts for serial in alike if (parts := generated(serial)) is not None}
+    return copy_rows.rows(fields, copy_rows.texts(encoded(serials))), made
 
 
 def _tile_rows(batch_id: UUID, start: int, rows: Sequence[str]) -> bytes:
@@ -267,7 +269,7 @@ def _first_of(spool: Spool) -> NDArray[np.intp]:
     a million share one is less likely than that the disk read one wrong.
     """
     hashes = np.fromiter(
-        (hash(serial_in(row)) for rows in spool.slices(_SLICE_ROWS) for row in rows), np.int64, len(spool)
+        (hash(serial) for rows in spool.slices(_SLICE_ROWS) for serial in serials_in(rows)), np.int64, len(spool)
     )
     _, first, group = np.unique(hashes, return_index=True, return_inverse=True)
     found: NDArray[np.intp] = first[group]

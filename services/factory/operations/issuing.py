@@ -20,7 +20,7 @@ from prometheus_client import Counter
 
 from services.common.database import Database
 from services.factory.model.batches import Batch, BatchState
-from services.factory.model.imports import serial_in
+from services.factory.model.imports import encoded, serials_in
 from services.factory.model.issuing import SLICE_CHUNKS, Chunk, ChunkOrder, Claim, chunk_orders, facts_of
 from services.factory.operations import outbox
 from services.factory.storage import batches as batch_storage
@@ -102,7 +102,7 @@ class Issuer:
     async def _with_serials(self, order: ChunkOrder) -> ChunkOrder:
         async with self._database.reading() as tx:
             rows = await import_storage.rows_between(tx, order.batch_id, order.start, order.start + order.count)
-        return replace(order, serials=[serial_in(row).encode() for row in rows])
+        return replace(order, serials=encoded(serials_in(rows)))
 
     async def _chunks(self, orders: AsyncIterator[ChunkOrder]) -> AsyncGenerator[Chunk, None]:
         """Yield chunks in order, with one more under way than processes can make: that one waits to be copied."""

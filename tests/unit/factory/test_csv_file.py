@@ -158,6 +158,42 @@ def test_a_neutralised_cell_runs_nowhere_and_can_be_undone(text: str) -> None:
     assert literal(cell) == text
 
 
+class OneByOne(CsvFile):
+    """A file whose rows are all read one by one."""
+
+    def _plain_rows(self, block: bytes, text: str, first_line: int) -> None:
+        pass
+
+
+@given(
+    st.sampled_from(["serial", "serial,a", "a;serial", "a,serial,b"]),
+    st.lists(st.text(st.sampled_from("AB1-,; '\"\r\té\x1f"), max_size=6), max_size=6),
+    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from([GS1, FREE]),
+    st.booleans(),
+)
+@example("serial", ["A", "", "B"], "\r\n", GS1, True)
+@example("serial,a", ["A,1", "B,2"], "\n", GS1, True)
+@example("a,serial,b", ["1,A,2", "", "3,B,"], "\r\n", GS1, True)
+@example("a;serial", ['"1";"A"', '"2";B'], "\r\n", GS1, False)
+@example("serial,a", ["A,1", "B,2\r3,4"], "\n", GS1, True)
+def test_a_block_says_what_its_rows_say_one_by_one(
+    header: str, lines: list[str], end: str, rule: SerialRule, attributes: bool
+) -> None:
+    data = end.join([header, *lines, ""]).encode()
+    blocks, rows = CsvFile(rule, attributes=attributes), OneByOne(rule, attributes=attributes)
+    found = [
+        [
+            (row, line)
+            for block in (*file.feed(data), *file.finish())
+            for row, line in zip(block.rows, block.lines, strict=True)
+        ]
+        for file in (blocks, rows)
+    ]
+    assert found[0] == found[1]
+    assert (blocks.faults, blocks.total, blocks.rows) == (rows.faults, rows.total, rows.rows)
+
+
 def test_a_serial_that_was_made_here_says_whose_it_is() -> None:
     batch_id = uuid7()
     found = generated(serial_of(serial_prefix(batch_id), 77_777))

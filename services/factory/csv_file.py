@@ -172,6 +172,7 @@ class CsvFile:
             at_lines = [at for at, line in zip(at_lines, lines, strict=True) if line]
             lines = [line for line in lines if line]
         delimiter, others = self._delimiter, len(self._names) - 1
+        serials: Sequence[str]
         if "\r" in text:
             return None
         if not others:

@@ -1,7 +1,7 @@
 """Units in protobuf, and as CSV."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import StringIO
 from itertools import repeat
 
@@ -86,7 +86,7 @@ def csv_slice(found: ExportSlice, *, header: bool) -> httpbody_pb2.HttpBody:
     if header:
         writer.writerow((*_CSV_HEADER, *map(neutralised, found.columns)))
     if not _are_plain(serials) or not _are_plain(rows):
-        cells = [cells_in(row) for row in rows] if found.columns else repeat((), len(serials))
+        cells: Iterable[Sequence[str]] = map(cells_in, rows) if found.columns else repeat((), len(serials))
         writer.writerows(
             (index, unit_id, neutralised(serial), code, start + code, state, *map(neutralised, more))
             for (index, (unit_id, serial, code, state)), more in zip(units, cells, strict=True)

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
@@ -58,7 +58,7 @@ class Issuer:
         facts = await self._begin(claim)
         writer = await self._writer(claim)
         watch, written = _Stopwatch(), 0
-        async with aclosing(self._chunks(self._orders(claim.batch, facts_hash(facts)))) as chunks:
+        async with aclosing(self._chunks(claim.batch, facts_hash(facts))) as chunks:
             async for chunk in chunks:
                 await self._write(claim, writer, chunk, watch)
                 written += 1
@@ -92,24 +92,15 @@ class Issuer:
             stored = await tile_storage.read(tx, claim.batch.batch_id, tiles_of_resume(written))
         return TileWriter.resume(written, lambda level, index: stored[level, index])
 
-    async def _orders(self, batch: Batch, batch_facts_hash: bytes) -> AsyncIterator[ChunkOrder]:
-        """Yield what is left of a batch, with the serials that a partner brought, if one did."""
+    async def _chunks(self, batch: Batch, batch_facts_hash: bytes) -> AsyncGenerator[Chunk, None]:
+        """Yield what is left of a batch, one chunk more under way than processes can make: that one waits to be copied."""
         async with self._database.reading() as tx:
             imported = await import_storage.columns_of(tx, batch.batch_id) is not None
-        for order in chunk_orders(batch, batch_facts_hash):
-            yield await self._with_serials(order) if imported else order
-
-    async def _with_serials(self, order: ChunkOrder) -> ChunkOrder:
-        async with self._database.reading() as tx:
-            rows = await import_storage.rows_between(tx, order.batch_id, order.start, order.start + order.count)
-        return replace(order, serials=encoded(serials_in(rows)))
-
-    async def _chunks(self, orders: AsyncIterator[ChunkOrder]) -> AsyncGenerator[Chunk, None]:
-        """Yield chunks in order, with one more under way than processes can make: that one waits to be copied."""
+        make = self._with_serials if imported else self._minter.mint
         under_way: deque[asyncio.Task[Chunk]] = deque()
         try:
-            async for order in orders:
-                under_way.append(asyncio.create_task(self._minter.mint(order)))
+            for order in chunk_orders(batch, batch_facts_hash):
+                under_way.append(asyncio.create_task(make(order)))
                 if len(under_way) > self._minter.parallel:
                     yield await under_way.popleft()
             while under_way:
@@ -119,6 +110,12 @@ class Issuer:
                 task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.gather(*under_way, return_exceptions=True)
+
+    async def _with_serials(self, order: ChunkOrder) -> Chunk:
+        """Make a chunk with the serials that a partner brought; they are read while the chunk before is copied."""
+        async with self._database.reading() as tx:
+            rows = await import_storage.rows_between(tx, order.batch_id, order.start, order.start + order.count)
+        return await self._minter.mint(replace(order, serials=encoded(serials_in(rows))))
 
     async def _write(self, claim: Claim, writer: TileWriter, chunk: Chunk, watch: "_Stopwatch") -> None:
         batch = claim.batch

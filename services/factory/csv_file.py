@@ -2,7 +2,8 @@
 
 Pure and without I/O; whoever uses it runs it off the event loop. Rows are looked at in blocks: one look at a whole
 block says whether all of it is right, which is a few passes in C; only a block with something unusual is read again row
-by row, to say where and what. Alternatives considered: row by row throughout (five times the time), and pandas or arrow
+by row, to say where and what. A block without quotes is cut at its commas, which takes a quarter of the time that
+`csv.reader` takes. Alternatives considered: row by row throughout (fifteen times the time), and pandas or arrow
 (neither says by line and column what is wrong, and both read what RFC 4180 does not allow).
 
 A file whose quotes do not match cannot be read past that row: what follows may be a cell or a row. Reading stops there.
@@ -210,7 +211,12 @@ class CsvFile:
     def _block(self, cells: Sequence[Sequence[str]], lines: Sequence[str], at_lines: Sequence[int]) -> Block | None:
         """Return rows of the right width, None when a cell may be wrong."""
         serials = [row[self._order[0]] for row in cells]
-        rows = serials if len(self._order) == 1 else [joined([row[index] for index in self._order]) for row in cells]
+        if len(self._order) == 1:
+            rows = serials
+        elif self._order == list(range(len(self._names))):
+            rows = list(map(joined, cells))
+        else:
+            rows = [joined([row[index] for index in self._order]) for row in cells]
         return Block(rows, array("I", at_lines)) if self._hold(serials, lines) else None
 
     def _hold(self, serials: Sequence[str], lines: Sequence[str]) -> bool:

@@ -93,7 +93,7 @@ class Issuer:
         return TileWriter.resume(written, lambda level, index: stored[level, index])
 
     async def _chunks(self, batch: Batch, batch_facts_hash: bytes) -> AsyncGenerator[Chunk, None]:
-        """Yield what is left of a batch, one chunk more under way than processes can make: that one waits to be copied."""
+        """Yield what is left of a batch, with one chunk more under way than processes can make: it waits its turn."""
         async with self._database.reading() as tx:
             imported = await import_storage.columns_of(tx, batch.batch_id) is not None
         make = self._with_serials if imported else self._minter.mint

@@ -28,7 +28,7 @@ def main() -> None:
     options.add_argument("--units", type=int, default=100_000)
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--seconds", type=float, default=4)
-    options.add_argument("--connections", type=int, default=64)
+    options.add_argument("--connections", type=int, default=192)
     asked = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="voketag-bench-") as name, open_room(Path(name), units=asked.units) as room:
         codes = random.Random(7).sample(room.codes, len(room.codes))

@@ -2,7 +2,9 @@
 
 import json
 import platform
+import signal
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -16,6 +18,7 @@ CHAIN_ID = 31337
 DEVELOPMENT_KEY = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 """The published key of anvil's first funded account. Worth nothing anywhere else."""
 _PACKAGES = Path(__file__).parent / "node_modules" / "@foundry-rs"
+_WRITING_SECONDS = 5.0
 _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
@@ -29,13 +32,14 @@ class Anvil(Process):
         self.port = port or free_port()
         folder = data_dir.resolve() / "anvil"
         folder.mkdir(parents=True, exist_ok=True)
+        self._state = folder / "state.json"
         super().__init__(
             name="anvil",
             command=[
                 *(program(), "--host", "127.0.0.1", "--port", str(self.port), "--chain-id", str(CHAIN_ID)),
                 *(("--block-time", str(block_seconds)) if block_seconds else ()),
                 # Written every second as well as at the end: kill -9 costs at most one second of blocks.
-                *("--state", folder / "state.json", "--state-interval", "1"),
+                *("--state", self._state, "--state-interval", "1"),
                 "--quiet",
             ],
             log_file=log_file or data_dir / "logs" / "anvil.log",
@@ -49,6 +53,20 @@ class Anvil(Process):
         """The JSON-RPC URL."""
         return f"http://127.0.0.1:{self.port}"
 
+    def kill(self) -> None:
+        """End it at once, but between two writes of its state.
+
+        It writes in place, and starts another chain when it finds half a file: a disk's fault, and no chain's.
+        """
+        deadline = time.monotonic() + _WRITING_SECONDS
+        while self.running and time.monotonic() < deadline:
+            self.signal(signal.SIGSTOP)
+            if self._state_is_whole():
+                break
+            self.signal(signal.SIGCONT)
+            time.sleep(0.02)
+        super().kill()
+
     def call(self, method: str, *parameters: object) -> Any:
         """Make one JSON-RPC request; StackError with the node's words when it refuses."""
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}).encode()
@@ -58,6 +76,13 @@ class Anvil(Process):
         if "error" in document:
             raise StackError(f"anvil refused {method}: {document['error']['message']}")
         return document["result"]
+
+    def _state_is_whole(self) -> bool:
+        try:
+            json.loads(self._state.read_bytes())
+        except (OSError, ValueError):
+            return False
+        return True
 
     def _answers(self) -> bool:
         try:

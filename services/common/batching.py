@@ -3,6 +3,9 @@
 While one run is under way, items gather; the next run starts when the last one ends and takes them all. A run costs
 about the same for one item and for a hundred, so the cost of an item falls as load rises, and nobody waits when there
 is none. Between no load and full load runs would still be small and many: there a run lingers for company.
+
+A run that waits (for a disk, for another machine) leaves the processor idle. `overlapping` runs use it: the next one
+starts before the last one has ended when enough items wait for it, so that no run becomes small for that.
 """
 
 import asyncio
@@ -25,8 +28,8 @@ class Batcher(Generic[ItemT, ResultT]):
     """Runs `run(items)` for items submitted one by one; `run` returns one result per item, in order.
 
     When `run` raises, every item of that run gets the error; nothing is run twice. A small run right after one that had
-    company waits `linger_seconds` for more. Nobody waits longer than `timeout_seconds`; one timer watches over all of
-    them, since all have the same time.
+    company waits `linger_seconds` for more. Up to `overlapping` runs are under way at once. Nobody waits longer than
+    `timeout_seconds`; one timer watches over all of them, since all have the same time.
     """
 
     def __init__(
@@ -36,18 +39,21 @@ class Batcher(Generic[ItemT, ResultT]):
         max_size: int,
         max_waiting: int,
         linger_seconds: float = 0,
+        overlapping: int = 1,
         timeout_seconds: float = math.inf,
     ) -> None:
         self._run = run
         self._max_size = max_size
         self._max_waiting = max_waiting
         self._linger = linger_seconds
+        self._overlapping = overlapping
         self._timeout = timeout_seconds
         self._promised: deque[tuple[float, asyncio.Future[ResultT]]] = deque()  # in the order of their ends
         self._watch: asyncio.TimerHandle | None = None
         self._busy_until = 0.0
         self._waiting: deque[tuple[ItemT, asyncio.Future[ResultT]]] = deque()
-        self._draining: asyncio.Task[None] | None = None
+        self._under_way = 0
+        self._draining: set[asyncio.Task[None]] = set()
 
     async def submit(self, item: ItemT) -> ResultT:
         """Return the item's result; raises what its run raised, or Unavailable when too many wait already or the time
@@ -61,14 +67,16 @@ class Batcher(Generic[ItemT, ResultT]):
             self._promised.append((loop.time() + self._timeout, future))
             if self._watch is None:
                 self._watch = loop.call_later(self._timeout, self._give_up)
-        if self._draining is None:
-            self._draining = asyncio.create_task(self._drain())
+        if self._may_start(self._under_way):
+            self._under_way += 1
+            draining = asyncio.create_task(self._drain())
+            self._draining.add(draining)
+            draining.add_done_callback(self._draining.discard)
         return await future
 
     async def aclose(self) -> None:
         """Finish what waits."""
-        if self._draining is not None:
-            await self._draining
+        await asyncio.gather(*self._draining)
         if self._watch is not None:
             self._watch.cancel()
 
@@ -84,17 +92,22 @@ class Batcher(Generic[ItemT, ResultT]):
                 future.set_exception(Unavailable())
             self._promised.popleft()
 
+    def _may_start(self, others: int) -> bool:
+        """Say whether a run may start beside others that are under way."""
+        return not others or (others < self._overlapping and len(self._waiting) >= _COMPANY)
+
     async def _drain(self) -> None:
         try:
-            while self._waiting:
+            while self._waiting and self._may_start(self._under_way - 1):
                 if self._linger and len(self._waiting) < _COMPANY and time.monotonic() < self._busy_until:
                     await asyncio.sleep(self._linger)
                 taken = [self._waiting.popleft() for _ in range(min(self._max_size, len(self._waiting)))]
-                await self._run_one(taken)
+                if taken:  # another run may have taken them meanwhile
+                    await self._run_one(taken)
                 if len(taken) > 1:
                     self._busy_until = time.monotonic() + _STILL_BUSY_SECONDS
         finally:
-            self._draining = None
+            self._under_way -= 1
 
     async def _run_one(self, taken: list[tuple[ItemT, asyncio.Future[ResultT]]]) -> None:
         try:

@@ -42,6 +42,7 @@ from voketag_kernel.codes import KeyRing
 
 _log = get_logger(__name__)
 _LARGEST_GROUP = 500
+_GROUPS_AT_ONCE = 2  # one is counted and judged while another one waits for its commit
 _REFUSED_AFTER_SECONDS = 0.005
 
 
@@ -114,6 +115,7 @@ class Scans:
             max_size=_LARGEST_GROUP,
             max_waiting=max_waiting,
             linger_seconds=linger_seconds,
+            overlapping=_GROUPS_AT_ONCE,
             timeout_seconds=timeout_seconds,
         )
 

@@ -54,6 +54,28 @@ async def test_a_small_run_after_one_with_company_lingers_for_more() -> None:
     assert runs == [2, 2]
 
 
+async def test_runs_overlap_when_enough_wait_and_not_for_a_few() -> None:
+    runs: list[int] = []
+    opened = asyncio.Event()
+
+    async def run(items: Sequence[int]) -> list[int]:
+        runs.append(len(items))
+        await opened.wait()
+        return list(items)
+
+    batcher: Batcher[int, int] = Batcher(run, max_size=100, max_waiting=100, overlapping=2)
+    tasks = [asyncio.create_task(batcher.submit(0))]
+    await asyncio.sleep(0.01)
+    for wave in (range(1, 16), range(16, 17), range(17, 50)):
+        tasks += [asyncio.create_task(batcher.submit(item)) for item in wave]
+        await asyncio.sleep(0.01)
+    assert runs == [1, 16], "fifteen wait for the first run, the sixteenth starts a second, and there is no third"
+    opened.set()
+    assert await asyncio.gather(*tasks) == list(range(50))
+    assert runs == [1, 16, 33]
+    await batcher.aclose()
+
+
 async def test_too_many_waiting_are_turned_away_at_once() -> None:
     opened = asyncio.Event()
 

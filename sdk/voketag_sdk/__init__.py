@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         TagType,
         TenantSettings,
         Unit,
+        UnitProof,
         UnitState,
         UnitStateJob,
         UnitStateReason,
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
     )
     from voketag_sdk.receipts import ChainEvidence, Receipt, VerifiedReceipt, parse_receipt, verify_receipt
     from voketag_sdk.retry import RetryPolicy
-    from voketag_sdk.statements import VerifiedStatement, verify_statement
+    from voketag_sdk.statements import VerifiedStatement, verify_statement, verify_unit_proof
     from voketag_sdk.webhooks import WebhookEvent
 
 __all__ = [
@@ -99,6 +100,7 @@ __all__ = [
     "TagType",
     "TenantSettings",
     "Unit",
+    "UnitProof",
     "UnitState",
     "UnitStateJob",
     "UnitStateReason",
@@ -116,6 +118,7 @@ __all__ = [
     "parse_receipt",
     "verify_receipt",
     "verify_statement",
+    "verify_unit_proof",
     "webhooks",
 ]
 
@@ -134,6 +137,7 @@ _HOMES = {
     "parse_receipt": "receipts",
     "verify_receipt": "receipts",
     "verify_statement": "statements",
+    "verify_unit_proof": "statements",
 }
 """The module of every exported name that is not one of `models`."""
 

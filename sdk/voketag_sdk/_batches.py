@@ -17,7 +17,15 @@ from voketag_sdk._files import Source, Upload
 from voketag_sdk._items import AsyncItems
 from voketag_sdk._transport import Transport
 from voketag_sdk.errors import BatchStopped, DeadlineExceeded
-from voketag_sdk.models import Batch, BatchPriority, BatchState, BatchStatement, ExportedUnit, ImportReport
+from voketag_sdk.models import (
+    Batch,
+    BatchPriority,
+    BatchState,
+    BatchStatement,
+    ExportedUnit,
+    ImportReport,
+    UnitProof,
+)
 
 WAIT_SECONDS = 3600.0
 IMPORT_SECONDS = 600.0
@@ -248,6 +256,16 @@ class AsyncBatches:
         request = statements_pb2.GetBatchStatementRequest(batch_id=batch_id)
         return _convert.batch_statement(
             await self._transport.call(self._transport.factory.GetBatchStatement, request, timeout=timeout)
+        )
+
+    async def voided_proof(self, batch_id: str, index: int, *, timeout: float | None = None) -> UnitProof:
+        """Return the proof that a cancelled batch had a unit, for each index below its `tree_size`.
+
+        `verify_unit_proof` holds it against the batch's statement. BatchNotFound, WrongBatchState, UnitNotFound.
+        """
+        request = statements_pb2.GetVoidedUnitProofRequest(batch_id=batch_id, index=index)
+        return _convert.unit_proof(
+            await self._transport.call(self._transport.factory.GetVoidedUnitProof, request, timeout=timeout)
         )
 
     async def statement_keys(self, *, timeout: float | None = None) -> str:

@@ -85,6 +85,21 @@ def batch_statement(message: statements_pb2.BatchStatement) -> models.BatchState
     )
 
 
+def unit_proof(message: factory_pb2.UnitProof) -> models.UnitProof:
+    """Convert a unit's proof."""
+    return models.UnitProof(
+        batch_id=message.batch_id,
+        code=message.code,
+        serial=message.serial,
+        batch_facts=message.batch_facts,
+        salt=message.salt,
+        leaf_index=message.leaf_index,
+        tree_size=message.tree_size,
+        batch_root=message.batch_root,
+        inclusion_path=tuple(message.inclusion_path),
+    )
+
+
 def unit(message: factory_pb2.Unit) -> models.Unit:
     """Convert a unit."""
     return models.Unit(

@@ -53,6 +53,7 @@ class Batches(SyncGroup[AsyncBatches]):
     rows = iterating(AsyncBatches.rows)
     qr = blocking(AsyncBatches.qr)
     statement = blocking(AsyncBatches.statement)
+    voided_proof = blocking(AsyncBatches.voided_proof)
     statement_keys = blocking(AsyncBatches.statement_keys)
 
     def wait(

@@ -158,6 +158,22 @@ class BatchStatement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnitProof:
+    """The way from a unit to its batch's root; `verify_unit_proof` checks it offline."""
+
+    batch_id: str
+    code: str
+    serial: str
+    batch_facts: str
+    """RFC 8785 text, frozen when the batch was issued."""
+    salt: bytes
+    leaf_index: int
+    tree_size: int
+    batch_root: bytes
+    inclusion_path: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
     """One item with its code."""
 

@@ -13,7 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from voketag_kernel.codes import raw_of
+from voketag_kernel.receipts import facts_hash, unit_leaf_data
+from voketag_kernel.rfc6962 import leaf_hash, verify_inclusion
 from voketag_sdk.errors import MalformedStatement, StatementMismatch, StatementNotSigned
+from voketag_sdk.models import UnitProof
 
 TYPE: Final = "voketag-batch-statement+jwt"
 _PUBLIC_KEY_LENGTH: Final = 32
@@ -68,6 +72,29 @@ def verify_statement(
     if merkle_root is not None and said.merkle_root != merkle_root.lower():
         raise StatementMismatch("the statement is about another root; root and size belong together")
     return said
+
+
+def verify_unit_proof(proof: UnitProof, said: VerifiedStatement) -> None:
+    """Check that a unit is under the root of a statement that was verified: StatementMismatch when it is not.
+
+    Of a CANCELLED batch this shows that the unit's code is one of those that are void.
+    """
+    try:
+        leaf = unit_leaf_data(
+            salt=proof.salt,
+            raw_code=raw_of(proof.code),
+            facts_hash=facts_hash(proof.batch_facts),
+            serial=proof.serial,
+        )
+        verify_inclusion(
+            leaf_hash(leaf),
+            index=proof.leaf_index,
+            size=said.tree_size,
+            path=proof.inclusion_path,
+            expected_root=bytes.fromhex(said.merkle_root),
+        )
+    except ValueError as error:
+        raise StatementMismatch(f"the unit is not under the statement's root: {error}") from error
 
 
 _CLAIMS: Final[Mapping[str, type]] = {

@@ -63,6 +63,7 @@ def refusals(voketag: Client, batch_id: str) -> None:
         (errors.WrongBatchState, lambda: voketag.batches.cancel(batch_id)),
         (errors.WrongBatchState, lambda: voketag.batches.pause(batch_id)),
         (errors.WrongBatchState, lambda: voketag.batches.retry(batch_id)),
+        (errors.WrongBatchState, lambda: voketag.batches.voided_proof(batch_id, 0)),
         (errors.MalformedCode, lambda: voketag.scan("short")),
         (errors.UnknownCode, lambda: voketag.scan("A" * 20)),
         (errors.UnknownCode, lambda: voketag.receipt("A" * 20)),

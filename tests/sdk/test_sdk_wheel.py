@@ -77,14 +77,15 @@ print(*voketag_sdk.__all__, sep="\\n")
 """
     # A name that goes away or changes breaks a partner: change this list only together with the version.
     assert _run(installed, program, tmp_path) == [
-        "ApiKey", "AsyncClient", "AsyncItems", "Batch", "BatchAnchor", "BatchState", "BatchStatement",
-        "ChainEvidence", "Client", "DeadLetter", "ExportedUnit", "Items", "NewApiKey", "NewWebhookEndpoint",
-        "Product", "Receipt", "ReplayedDeadLetters", "RetryPolicy", "RiskFactor", "RiskyUnit", "ScanHistory",
-        "ScanRecord", "ScanResult", "ScanSummary", "ScanTrend", "ScannedBatch", "ScannedProduct", "ScannedUnit",
-        "TagType", "TenantSettings", "Unit", "UnitState", "UnitStateReason", "Verdict", "VerifiedReceipt",
+        "ApiKey", "AsyncClient", "AsyncItems", "Batch", "BatchAnchor", "BatchPriority", "BatchState",
+        "BatchStatement", "ChainEvidence", "Client", "CsvFault", "DeadLetter", "ExportedUnit", "ImportReport",
+        "Items", "JobState", "NewApiKey", "NewWebhookEndpoint", "Product", "Receipt", "ReplayedDeadLetters",
+        "RetryPolicy", "RiskFactor", "RiskyUnit", "ScanHistory", "ScanRecord", "ScanResult", "ScanSummary",
+        "ScanTrend", "ScannedBatch", "ScannedProduct", "ScannedUnit", "TagType", "TenantSettings", "Unit",
+        "UnitProof", "UnitState", "UnitStateJob", "UnitStateReason", "Verdict", "VerifiedReceipt",
         "VerifiedStatement", "VokeTagError", "WebhookAttempt", "WebhookDelivery", "WebhookDeliveryState",
         "WebhookEndpoint", "WebhookEvent", "__version__", "errors", "parse_receipt", "verify_receipt",
-        "verify_statement", "webhooks",
+        "verify_statement", "verify_unit_proof", "webhooks",
     ]  # fmt: skip
 
 

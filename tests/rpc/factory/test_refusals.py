@@ -84,6 +84,8 @@ BAD = [
     ("ExportUnits", {"batch_id": UUID, "first_index": -1}, "first_index"),
     ("RenderCode", {"batch_id": UUID, "index": -1}, "index"),
     ("RenderCode", {"batch_id": UUID, "format": "gif"}, "format"),
+    ("GetVoidedUnitProof", {"batch_id": UUID, "index": -1}, "index"),
+    ("GetVoidedUnitProof", {"batch_id": "x"}, "batch_id"),
     ("SetUnitState", {"unit_id": 0, "state": 1}, "unit_id"),
     ("SetUnitState", {"unit_id": -1, "state": 1}, "unit_id"),
     ("SetUnitState", {"unit_id": 1}, "state"),

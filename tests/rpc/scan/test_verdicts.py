@@ -160,11 +160,13 @@ async def test_what_is_no_code_is_malformed(consumer: Consumer, code: str) -> No
 async def test_whatever_is_wrong_with_a_code_the_answer_is_the_same(consumer: Consumer, registry: Registry) -> None:
     issued = (await registry.issue()).codes[0]
     cancelled = (await registry.issue(state="CANCELLED")).codes[0]
+    cancelled_halfway = (await registry.issue(2, state="CANCELLED", issued=1)).codes[0]
     half_issued = (await registry.issue(2, state="ISSUING", issued=1)).codes[0]
     wrong_key_of_ours = UnitCodeKey(1, b"x" * 32).mint(0).code
     unknown_key = UnitCodeKey(7, b"x" * 32).mint(0).code
     forged = issued[:-1] + ("A" if issued[-1] != "A" else "B")
-    codes = [cancelled, half_issued, wrong_key_of_ours, unknown_key, forged, registry.never_issued()]
+    void = [cancelled, cancelled_halfway]
+    codes = [*void, half_issued, wrong_key_of_ours, unknown_key, forged, registry.never_issued()]
     answers = [await refusal(consumer.scan(code)) for code in codes]
     assert len(set(map(repr, answers))) == 1
     assert (answers[0].code, answers[0].reason) == ("NOT_FOUND", "UNKNOWN_CODE")

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from services.common import unit_keys
-from services.common.errors import UnitNotFound, WrongBatchState
+from services.common.errors import BatchNotFound, UnitNotFound, WrongBatchState
 from services.factory.minting_pool import MintingPool
 from services.factory.model.batches import AnchorOutcome, BatchAnchor, BatchState
 from services.factory.model.issuing import CHUNK_UNITS
@@ -79,7 +79,7 @@ async def test_what_a_cancelled_batch_had_can_be_proved(shop: Shop, minter: Mint
     for index in (0, 255, 256, CHUNK_UNITS - 1):
         with pytest.raises(UnitNotFound):
             await proofs.get(units.ids[index])
-        proof = await proofs.get_voided(units.ids[index])
+        proof = await proofs.get_voided(shop.tenant_id, cancelled.batch_id, index)
         leaf = unit_leaf_data(
             salt=proof.salt,
             raw_code=raw_of(proof.code),
@@ -93,13 +93,18 @@ async def test_what_a_cancelled_batch_had_can_be_proved(shop: Shop, minter: Mint
             path=proof.inclusion_path,
             expected_root=cancelled.merkle_root,
         )
+    with pytest.raises(UnitNotFound):
+        await proofs.get_voided(shop.tenant_id, cancelled.batch_id, CHUNK_UNITS)
+    neighbour = await shop.neighbour()
+    with pytest.raises(BatchNotFound):
+        await proofs.get_voided(neighbour.tenant_id, cancelled.batch_id, 0)
 
 
 async def test_a_batch_in_force_has_no_proof_of_being_void(shop: Shop, keys_folder) -> None:
     batch = await shop.issued(3)
     proofs = Proofs(database=shop.database, keys=unit_keys.load(keys_folder))
-    with pytest.raises(UnitNotFound):
-        await proofs.get_voided(batch.range.first_unit_id)
+    with pytest.raises(WrongBatchState):
+        await proofs.get_voided(shop.tenant_id, batch.batch_id, 0)
     assert (await proofs.get(batch.range.first_unit_id)).tree_size == 3
 
 

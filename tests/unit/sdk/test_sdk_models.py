@@ -37,6 +37,7 @@ def test_enums_have_the_values_of_the_contracts(kind: type[StrEnum], descriptor:
         (models.Product, factory_pb2.Product.DESCRIPTOR, {"product_id": "id"}),
         (models.Batch, factory_pb2.Batch.DESCRIPTOR, {"batch_id": "id"}),
         (models.BatchStatement, statements_pb2.BatchStatement.DESCRIPTOR, {}),
+        (models.UnitProof, factory_pb2.UnitProof.DESCRIPTOR, {}),
         (models.BatchAnchor, factory_pb2.BatchAnchor.DESCRIPTOR, {}),
         (models.Unit, factory_pb2.Unit.DESCRIPTOR, {"unit_id": "id"}),
         (models.ApiKey, factory_pb2.ApiKey.DESCRIPTOR, {"key_id": "id"}),

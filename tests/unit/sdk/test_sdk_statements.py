@@ -2,14 +2,18 @@
 
 import base64
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from voketag_sdk import errors
-from voketag_sdk.statements import TYPE, verify_statement
+from voketag_kernel.codes import UnitCodeKey
+from voketag_kernel.receipts import facts_hash, unit_leaf_data
+from voketag_kernel.rfc6962 import leaf_hash, node_hash
+from voketag_sdk import UnitProof, errors
+from voketag_sdk.statements import TYPE, verify_statement, verify_unit_proof
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 CLAIMS = {
@@ -91,3 +95,40 @@ def test_a_statement_about_another_batch_or_tree_is_refused() -> None:
 def test_a_signed_statement_that_lacks_a_number_is_malformed() -> None:
     with pytest.raises(errors.MalformedStatement):
         verify_statement(signed(issued="many"), jwks())
+
+
+def proof_beside_another_leaf() -> UnitProof:
+    """The first of two units; the root is the hash of both leaves."""
+    minted = UnitCodeKey(1, bytes(range(32))).mint(0)
+    facts = '{"quantity":5}'
+    leaf = leaf_hash(unit_leaf_data(salt=minted.salt, raw_code=minted.raw, facts_hash=facts_hash(facts), serial="S-1"))
+    return UnitProof(
+        batch_id=str(CLAIMS["batch_id"]),
+        code=minted.code,
+        serial="S-1",
+        batch_facts=facts,
+        salt=minted.salt,
+        leaf_index=0,
+        tree_size=2,
+        batch_root=node_hash(leaf, b"\x01" * 32),
+        inclusion_path=(b"\x01" * 32,),
+    )
+
+
+def test_a_unit_is_under_the_root_of_its_batch_s_statement() -> None:
+    proof = proof_beside_another_leaf()
+    root = proof.batch_root.hex()
+    said = verify_statement(signed(state="CANCELLED", issued=2, voided=2, merkle_root=root, tree_size=2), jwks())
+    verify_unit_proof(proof, said)
+    without_root = verify_statement(signed(merkle_root="", tree_size=0), jwks())
+    for changed, statement in (
+        (replace(proof, serial="S-2"), said),
+        (replace(proof, code="A" * 20), said),
+        (replace(proof, code="no code"), said),
+        (replace(proof, leaf_index=1), said),
+        (replace(proof, inclusion_path=()), said),
+        (proof, replace(said, tree_size=3)),
+        (proof, without_root),
+    ):
+        with pytest.raises(errors.StatementMismatch):
+            verify_unit_proof(changed, statement)

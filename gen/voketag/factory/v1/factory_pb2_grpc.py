@@ -118,6 +118,11 @@ class FactoryServiceStub:
                 request_serializer=voketag_dot_factory_dot_v1_dot_statements__pb2.GetBatchStatementRequest.SerializeToString,
                 response_deserializer=voketag_dot_factory_dot_v1_dot_statements__pb2.BatchStatement.FromString,
                 _registered_method=True)
+        self.GetVoidedUnitProof = channel.unary_unary(
+                '/voketag.factory.v1.FactoryService/GetVoidedUnitProof',
+                request_serializer=voketag_dot_factory_dot_v1_dot_statements__pb2.GetVoidedUnitProofRequest.SerializeToString,
+                response_deserializer=voketag_dot_factory_dot_v1_dot_factory__pb2.UnitProof.FromString,
+                _registered_method=True)
         self.GetStatementKeys = channel.unary_unary(
                 '/voketag.factory.v1.FactoryService/GetStatementKeys',
                 request_serializer=voketag_dot_factory_dot_v1_dot_statements__pb2.GetStatementKeysRequest.SerializeToString,
@@ -431,6 +436,15 @@ class FactoryServiceServicer:
 
     def GetBatchStatement(self, request, context):
         """Returns how many units a batch has, as a signed statement that anyone can check offline and later.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetVoidedUnitProof(self, request, context):
+        """Returns the proof that a cancelled batch had a unit: it leads to the merkle_root of the batch's statement, so that all
+        `tree_size` units of it can be shown to be void. FAILED_PRECONDITION (BATCH_STATE) unless the batch is CANCELLED,
+        NOT_FOUND (UNIT_NOT_FOUND) for an index that was never written.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -809,6 +823,11 @@ def add_FactoryServiceServicer_to_server(servicer, server):
                     servicer.GetBatchStatement,
                     request_deserializer=voketag_dot_factory_dot_v1_dot_statements__pb2.GetBatchStatementRequest.FromString,
                     response_serializer=voketag_dot_factory_dot_v1_dot_statements__pb2.BatchStatement.SerializeToString,
+            ),
+            'GetVoidedUnitProof': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetVoidedUnitProof,
+                    request_deserializer=voketag_dot_factory_dot_v1_dot_statements__pb2.GetVoidedUnitProofRequest.FromString,
+                    response_serializer=voketag_dot_factory_dot_v1_dot_factory__pb2.UnitProof.SerializeToString,
             ),
             'GetStatementKeys': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatementKeys,
@@ -1397,6 +1416,33 @@ class FactoryService:
             '/voketag.factory.v1.FactoryService/GetBatchStatement',
             voketag_dot_factory_dot_v1_dot_statements__pb2.GetBatchStatementRequest.SerializeToString,
             voketag_dot_factory_dot_v1_dot_statements__pb2.BatchStatement.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetVoidedUnitProof(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voketag.factory.v1.FactoryService/GetVoidedUnitProof',
+            voketag_dot_factory_dot_v1_dot_statements__pb2.GetVoidedUnitProofRequest.SerializeToString,
+            voketag_dot_factory_dot_v1_dot_factory__pb2.UnitProof.FromString,
             options,
             channel_credentials,
             insecure,

@@ -88,6 +88,11 @@ class FactoryServiceStub:
     """
     GetBatchStatement: _grpc.UnaryUnaryMultiCallable[_statements_pb2.GetBatchStatementRequest, _statements_pb2.BatchStatement]
     """Returns how many units a batch has, as a signed statement that anyone can check offline and later."""
+    GetVoidedUnitProof: _grpc.UnaryUnaryMultiCallable[_statements_pb2.GetVoidedUnitProofRequest, _factory_pb2.UnitProof]
+    """Returns the proof that a cancelled batch had a unit: it leads to the merkle_root of the batch's statement, so that all
+    `tree_size` units of it can be shown to be void. FAILED_PRECONDITION (BATCH_STATE) unless the batch is CANCELLED,
+    NOT_FOUND (UNIT_NOT_FOUND) for an index that was never written.
+    """
     GetStatementKeys: _grpc.UnaryUnaryMultiCallable[_statements_pb2.GetStatementKeysRequest, _httpbody_pb2.HttpBody]
     """Returns the public keys of statements as a JWK set (RFC 7517), retired ones included."""
     ImportUnits: _grpc.StreamUnaryMultiCallable[_imports_pb2.ImportUnitsRequest, _factory_pb2.Batch]
@@ -244,6 +249,11 @@ class FactoryServiceAsyncStub(FactoryServiceStub):
     """
     GetBatchStatement: _aio.UnaryUnaryMultiCallable[_statements_pb2.GetBatchStatementRequest, _statements_pb2.BatchStatement]  # type: ignore[assignment]
     """Returns how many units a batch has, as a signed statement that anyone can check offline and later."""
+    GetVoidedUnitProof: _aio.UnaryUnaryMultiCallable[_statements_pb2.GetVoidedUnitProofRequest, _factory_pb2.UnitProof]  # type: ignore[assignment]
+    """Returns the proof that a cancelled batch had a unit: it leads to the merkle_root of the batch's statement, so that all
+    `tree_size` units of it can be shown to be void. FAILED_PRECONDITION (BATCH_STATE) unless the batch is CANCELLED,
+    NOT_FOUND (UNIT_NOT_FOUND) for an index that was never written.
+    """
     GetStatementKeys: _aio.UnaryUnaryMultiCallable[_statements_pb2.GetStatementKeysRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Returns the public keys of statements as a JWK set (RFC 7517), retired ones included."""
     ImportUnits: _aio.StreamUnaryMultiCallable[_imports_pb2.ImportUnitsRequest, _factory_pb2.Batch]  # type: ignore[assignment]
@@ -481,6 +491,17 @@ class FactoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_statements_pb2.BatchStatement, _abc.Awaitable[_statements_pb2.BatchStatement]]:
         """Returns how many units a batch has, as a signed statement that anyone can check offline and later."""
+
+    @_abc_1.abstractmethod
+    def GetVoidedUnitProof(
+        self,
+        request: _statements_pb2.GetVoidedUnitProofRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_factory_pb2.UnitProof, _abc.Awaitable[_factory_pb2.UnitProof]]:
+        """Returns the proof that a cancelled batch had a unit: it leads to the merkle_root of the batch's statement, so that all
+        `tree_size` units of it can be shown to be void. FAILED_PRECONDITION (BATCH_STATE) unless the batch is CANCELLED,
+        NOT_FOUND (UNIT_NOT_FOUND) for an index that was never written.
+        """
 
     @_abc_1.abstractmethod
     def GetStatementKeys(

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#voketag/factory/v1/statements.proto\x12\x12voketag.factory.v1\x1a\x1b\x62uf/validate/validate.proto\"?\n\x18GetBatchStatementRequest\x12#\n\x08\x62\x61tch_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x07\x62\x61tchId\"\xaa\x01\n\x0e\x42\x61tchStatement\x12\x10\n\x03jws\x18\x01 \x01(\tR\x03jws\x12\x18\n\x07ordered\x18\x02 \x01(\x05R\x07ordered\x12\x16\n\x06issued\x18\x03 \x01(\x05R\x06issued\x12\x16\n\x06voided\x18\x04 \x01(\x05R\x06voided\x12\x1f\n\x0bmerkle_root\x18\x05 \x01(\tR\nmerkleRoot\x12\x1b\n\ttree_size\x18\x06 \x01(\x05R\x08treeSize\"\x19\n\x17GetStatementKeysRequestb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#voketag/factory/v1/statements.proto\x12\x12voketag.factory.v1\x1a\x1b\x62uf/validate/validate.proto\"?\n\x18GetBatchStatementRequest\x12#\n\x08\x62\x61tch_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x07\x62\x61tchId\"\xaa\x01\n\x0e\x42\x61tchStatement\x12\x10\n\x03jws\x18\x01 \x01(\tR\x03jws\x12\x18\n\x07ordered\x18\x02 \x01(\x05R\x07ordered\x12\x16\n\x06issued\x18\x03 \x01(\x05R\x06issued\x12\x16\n\x06voided\x18\x04 \x01(\x05R\x06voided\x12\x1f\n\x0bmerkle_root\x18\x05 \x01(\tR\nmerkleRoot\x12\x1b\n\ttree_size\x18\x06 \x01(\x05R\x08treeSize\"\x19\n\x17GetStatementKeysRequest\"_\n\x19GetVoidedUnitProofRequest\x12#\n\x08\x62\x61tch_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x07\x62\x61tchId\x12\x1d\n\x05index\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x05indexb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,10 +34,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETBATCHSTATEMENTREQUEST'].fields_by_name['batch_id']._loaded_options = None
   _globals['_GETBATCHSTATEMENTREQUEST'].fields_by_name['batch_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_GETVOIDEDUNITPROOFREQUEST'].fields_by_name['batch_id']._loaded_options = None
+  _globals['_GETVOIDEDUNITPROOFREQUEST'].fields_by_name['batch_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_GETVOIDEDUNITPROOFREQUEST'].fields_by_name['index']._loaded_options = None
+  _globals['_GETVOIDEDUNITPROOFREQUEST'].fields_by_name['index']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_GETBATCHSTATEMENTREQUEST']._serialized_start=88
   _globals['_GETBATCHSTATEMENTREQUEST']._serialized_end=151
   _globals['_BATCHSTATEMENT']._serialized_start=154
   _globals['_BATCHSTATEMENT']._serialized_end=324
   _globals['_GETSTATEMENTKEYSREQUEST']._serialized_start=326
   _globals['_GETSTATEMENTKEYSREQUEST']._serialized_end=351
+  _globals['_GETVOIDEDUNITPROOFREQUEST']._serialized_start=353
+  _globals['_GETVOIDEDUNITPROOFREQUEST']._serialized_end=448
 # @@protoc_insertion_point(module_scope)

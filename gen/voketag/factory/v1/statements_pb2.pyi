@@ -98,3 +98,29 @@ class GetStatementKeysRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStatementKeysRequest: _TypeAlias = GetStatementKeysRequest  # noqa: Y015
+
+@_typing.final
+class GetVoidedUnitProofRequest(_message.Message):
+    """Asks for the proof of a void unit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BATCH_ID_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    batch_id: _builtins.str
+    """UUID of the cancelled batch."""
+    index: _builtins.int
+    """Index of the unit, below the batch's tree_size."""
+    def __init__(
+        self,
+        *,
+        batch_id: _builtins.str = ...,
+        index: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "index", b"index"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetVoidedUnitProofRequest: _TypeAlias = GetVoidedUnitProofRequest  # noqa: Y015

@@ -8,9 +8,21 @@ import time
 from collections.abc import Callable
 from datetime import date
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import voketag_sdk
-from voketag_sdk import BatchState, Client, Product, Unit, UnitState, UnitStateReason, WebhookDeliveryState, errors
+from voketag_sdk import (
+    BatchPriority,
+    BatchState,
+    Client,
+    JobState,
+    Product,
+    Unit,
+    UnitState,
+    UnitStateReason,
+    WebhookDeliveryState,
+    errors,
+)
 
 URL = os.environ["VOKETAG_URL"]
 
@@ -141,6 +153,52 @@ def dead_letters(voketag: Client) -> None:
         refused(errors.DeadLetterNotFound, call)
 
 
+def void(voketag: Client, product: Product) -> None:
+    batch = voketag.batches.create(product.id, quantity=400_000, priority=BatchPriority.HIGH)
+    assert voketag.batches.pause(batch.id).paused
+    assert not voketag.batches.resume(batch.id).paused
+    until = time.monotonic() + 30
+    while not voketag.batches.get(batch.id).issued_count:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    batch = voketag.batches.cancel(batch.id)
+    statement = voketag.batches.statement(batch.id)
+    said = voketag_sdk.verify_statement(statement.jws, voketag.batches.statement_keys(), batch_id=batch.id)
+    assert (said.state, said.voided, said.merkle_root) == ("CANCELLED", batch.issued_count, batch.merkle_root)
+    proof = voketag.batches.voided_proof(batch.id, batch.tree_size - 1)
+    voketag_sdk.verify_unit_proof(proof, said)
+    refused(errors.UnknownCode, lambda: voketag.scan(proof.code))
+    refused(errors.UnknownCode, lambda: voketag.receipt(proof.code))
+
+
+def files(voketag: Client, product: Product) -> None:
+    wrong = refused(errors.InvalidCsv, lambda: voketag.batches.import_csv(product.id, b"serial\nF-1\nF-1\n"))
+    assert voketag.batches.import_report(wrong.metadata["import_id"]).total == 1
+    batch = voketag.batches.import_csv(product.id, b"serial,colour\nF-1,red\nF-2,blue\n")
+    batch = voketag.batches.wait(batch.id, timeout=60)
+    assert voketag.units.get(serial="F-2").attributes == {"colour": "blue"}
+    job = voketag.units.set_states(UnitState.SOLD, batch_id=batch.id)
+    job = voketag.units.wait_for_job(job.id, timeout=30)
+    assert (job.state, job.changed) == (JobState.DONE, 2)
+    job = voketag.units.set_states_csv(b"serial\nF-1\nF-9\n", UnitState.SUSPENDED, reason=UnitStateReason.STOLEN)
+    job = voketag.units.wait_for_job(job.id, timeout=30)
+    assert (job.changed, job.missing) == (1, ("F-9",))
+    assert job in voketag.units.jobs().all()
+
+
+def scans(voketag: Client, unit: Unit) -> None:
+    until = time.monotonic() + 30
+    while not (found := voketag.scans.list(batch_id=unit.batch_id).all()):  # some seconds behind
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    assert [(scan.unit_id, scan.verdict) for scan in found] == [(unit.id, voketag_sdk.Verdict.RECALLED)]
+    voketag.scans.export("scans.csv", batch_id=unit.batch_id)
+    assert len(Path("scans.csv").read_bytes().splitlines()) == 2
+    while voketag.scans.analytics(batch_id=unit.batch_id).scans != 1:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
 def refused(kind: type[errors.VokeTagError], call: Callable[[], object]) -> errors.VokeTagError:
     try:
         call()
@@ -159,10 +217,13 @@ def main() -> None:
         api_keys(voketag, batch_id)
         webhooks(voketag)
         dead_letters(voketag)
+        files(voketag, product)
+        void(voketag, product)
         assert voketag.products.archive(product.id).archived
         refused(errors.ProductArchived, lambda: voketag.batches.create(product.id, quantity=1))
         time.sleep(1)  # Scan obeys a recall within a second
         assert voketag.scan(unit.code).verdict is voketag_sdk.Verdict.RECALLED
+        scans(voketag, unit)
     sys.stdout.write("every method works\n")
 
 

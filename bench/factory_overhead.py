@@ -12,9 +12,10 @@ import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from uuid import uuid4
 
 import grpc
@@ -122,25 +123,21 @@ async def _alternate(
 
 @asynccontextmanager
 async def _server(room: Room, *, bare: bool = False) -> AsyncIterator[Any]:
-    parts = {"Authenticator": app.Authenticator, "Writes": app.Writes}
-    if bare:
-        caller = Caller(kind=CallerKind.API_KEY, subject="bench", scopes=TENANT_SCOPES, tenant_id=room.tenant_id)
+    async with AsyncExitStack() as stack:
+        with ExitStack() as patches:
+            if bare:
+                caller = Caller(
+                    kind=CallerKind.API_KEY, subject="bench", scopes=TENANT_SCOPES, tenant_id=room.tenant_id
+                )
 
-        async def known(_credential: str, _client_address: str) -> Caller:
-            return caller
+                async def known(_credential: str, _client_address: str) -> Caller:
+                    return caller
 
-        app.Authenticator = lambda **_: known  # type: ignore[assignment, misc]
-        app.Writes = ForgetfulWrites  # type: ignore[assignment, misc]
-    try:
-        opening = app.open_app(server_settings(room))
-        server = await opening.__aenter__()
-    finally:
-        app.Authenticator, app.Writes = parts["Authenticator"], parts["Writes"]  # type: ignore[misc]
-    try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as link:
-            yield factory_pb2_grpc.FactoryServiceStub(link)
-    finally:
-        await opening.__aexit__(None, None, None)
+                patches.enter_context(patch.object(app, "Authenticator", lambda **_: known))
+                patches.enter_context(patch.object(app, "Writes", ForgetfulWrites))
+            server = await stack.enter_async_context(app.open_app(server_settings(room)))
+        link = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{server.port}"))
+        yield factory_pb2_grpc.FactoryServiceStub(link)
 
 
 async def _api_key(room: Room) -> str:

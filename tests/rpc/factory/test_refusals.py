@@ -152,7 +152,8 @@ UNKNOWN = [
 
 
 async def call(client: Client, method: str, request: dict[str, Any]) -> Any:
-    answer = getattr(client, method)(METHODS[method].request(**request))
+    message = METHODS[method].request(**request)
+    answer = getattr(client, method)([message] if METHODS[method].client_streaming else message)
     return await (whole(answer) if METHODS[method].server_streaming else answer)
 
 

@@ -52,8 +52,12 @@ def test_every_command_of_the_page_does_what_the_page_shows(stack: LocalStack) -
         check=False,
     )
     outputs = done.stdout.split(f"{DONE}\n")
-    for step, output in zip(steps(), outputs, strict=False):
-        for line in step.shown:
-            assert line.removesuffix("...").strip() in output, f"{step.title}: {line} is not in\n{output}"
+    missing = [
+        f"{step.title}: {line} is not in\n{output}"
+        for step, output in zip(steps(), outputs, strict=False)
+        for line in step.shown
+        if line.removesuffix("...").strip() not in output
+    ]
+    assert not missing, "\n".join(missing)
     assert done.returncode == 0, f"the commands after these failed:\n{outputs[-1]}{done.stderr}"
     assert outputs[len(steps()) :] == [""]

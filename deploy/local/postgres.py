@@ -6,7 +6,9 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 from deploy.local.errors import StackError
@@ -38,8 +40,16 @@ _SETTINGS = {
 class Postgres:
     """A server with the one database `voketag`, for loopback alone, trusting whoever reaches it."""
 
-    def __init__(self, data_dir: Path, *, port: int = 0, log_file: Path | None = None) -> None:
-        """Keep the files under `data_dir`; port 0 takes a free one."""
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        port: int = 0,
+        log_file: Path | None = None,
+        settings: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Keep the files under `data_dir`; port 0 takes a free one; `settings` go before the usual ones."""
+        self._settings = {**_SETTINGS, **settings}
         self.name = "postgres"
         self.port = port or free_port()
         self._owner = Owner.needed()
@@ -125,7 +135,7 @@ class Postgres:
         unfinished.rename(self.data)
 
     def _start_server(self) -> None:
-        settings = _SETTINGS | {"port": str(self.port)}
+        settings = self._settings | {"port": str(self.port)}
         self._process = Process(
             name=self.name,
             command=[

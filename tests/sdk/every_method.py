@@ -116,13 +116,13 @@ def webhooks(voketag: Client) -> None:
         new = voketag.webhooks.create(f"http://127.0.0.1:{server.server_port}/hook", events=["batch.failed"])
         endpoint = new.endpoint
         sent = voketag.webhooks.test(endpoint.id)
-        body, headers = came.get(timeout=30)
+        body, headers = came.get(timeout=90)
         event = voketag_sdk.webhooks.verify(body, headers, new.secret)
         assert (event.id, event.type, event.data) == (sent.event_id, "webhook.test", {"endpoint_id": endpoint.id})
         refused(errors.WrongWebhookSignature, lambda: voketag_sdk.webhooks.verify(body + b" ", headers, new.secret))
         rotated = voketag.webhooks.rotate_secret(endpoint.id, overlap_seconds=60)
         assert voketag.webhooks.redeliver(endpoint.id, delivery_id=sent.id) == 1
-        body, headers = came.get(timeout=30)
+        body, headers = came.get(timeout=90)
         for secret in (new.secret, rotated.secret):
             assert voketag_sdk.webhooks.verify(body, headers, secret).id == event.id
         until = time.monotonic() + 10

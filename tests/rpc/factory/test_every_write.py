@@ -121,7 +121,7 @@ REQUESTS: dict[str, Callable[[Things], Awaitable[Message]]] = {
     "ArchiveProduct": of(lambda t: pb.ArchiveProductRequest(product_id=t.product_id)),
     "CreateBatch": of(lambda t: pb.CreateBatchRequest(product_id=t.product_id, quantity=3)),
     "RetryBatch": about(pb.RetryBatchRequest, "batch_id", lambda t: t.batch_id("FAILED")),
-    "CancelBatch": about(pb.CancelBatchRequest, "batch_id", lambda t: t.batch_id("FAILED")),
+    "CancelBatch": about(pb.CancelBatchRequest, "batch_id", Things.ordered),
     "PauseBatch": about(batch_control_pb2.PauseBatchRequest, "batch_id", Things.ordered),
     "ResumeBatch": about(batch_control_pb2.ResumeBatchRequest, "batch_id", Things.paused),
     "ImportUnitsCsv": import_order,

@@ -1,8 +1,8 @@
 """PostgreSQL that refuses in the middle of issuing: what passes is waited out, what stays fails the batch."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -45,12 +45,16 @@ async def until(shop: Shop, batch: Batch, seen) -> Batch:
     return now
 
 
-@contextmanager
-def running(shop: Shop) -> Iterator[asyncio.Event]:
+@asynccontextmanager
+async def running(shop: Shop) -> AsyncIterator[None]:
+    """A worker; at the end it has stopped, and its connections are back."""
     stop = asyncio.Event()
     task = asyncio.create_task(worker(shop, 1).run(stop))
-    yield stop
-    assert not task.done() or task.exception() is None
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
 
 
 @pytest.mark.parametrize(
@@ -62,7 +66,7 @@ async def test_a_server_without_room_or_time_delays_a_batch_and_fails_none(
 ) -> None:
     break_writes(sql, table, sqlstate, when="UPDATE" if table == "batches" else "INSERT")
     batch = await shop.order(QUANTITY)
-    with running(shop) as stop:
+    async with running(shop):
         await until(shop, batch, lambda now: now.issued_count == CHUNK_UNITS)
         await asyncio.sleep(0.5)
         refused = await shop.read(batch)
@@ -72,7 +76,6 @@ async def test_a_server_without_room_or_time_delays_a_batch_and_fails_none(
         mend(sql)
         sql("UPDATE factory.batches SET due_at = now(), lease_until = now()")  # the delays of several tries, over
         await until(shop, batch, lambda now: now.state is BatchState.ANCHORING)
-        stop.set()
     assert stored_units(sql, batch).serials[:CHUNK_UNITS] == before.serials
     await is_whole(shop, sql, batch)
 
@@ -80,7 +83,7 @@ async def test_a_server_without_room_or_time_delays_a_batch_and_fails_none(
 async def test_a_refusal_that_stays_fails_the_batch_and_a_retry_goes_on_with_the_same_units(shop: Shop, sql) -> None:
     break_writes(sql, "units", "23514")  # a constraint: not of the kind that passes
     batch = await shop.order(QUANTITY)
-    with running(shop) as stop:
+    async with running(shop):
         await until(shop, batch, lambda now: now.issued_count == CHUNK_UNITS)
         while sql("SELECT attempts > 0 AND lease_token IS NULL FROM factory.batches") != "t":  # noqa: ASYNC110 - the database changes
             await asyncio.sleep(0.1)
@@ -92,6 +95,5 @@ async def test_a_refusal_that_stays_fails_the_batch_and_a_retry_goes_on_with_the
         mend(sql)
         await shop.retry(batch)
         await until(shop, batch, lambda now: now.state is BatchState.ANCHORING)
-        stop.set()
     assert stored_units(sql, batch).serials[:CHUNK_UNITS] == before.serials
     await is_whole(shop, sql, batch)

@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
-from uuid import uuid4
 
 import pytest
 
 from deploy.local.postgres import SUPERUSER, Postgres
 from deploy.local.valkey import Valkey
+from tests.databases import Databases
 
 # Not UTC, and without whole hours: a time that forgets its zone shows.
 os.environ["TZ"] = "Asia/Kathmandu"
@@ -40,25 +40,24 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session")
-def migrated(postgres: Postgres) -> str:
-    """Name of a database that the migrations made: the template of every test's own."""
+def databases(postgres: Postgres) -> Databases:
+    """Databases as the migrations make them."""
     environment = {**os.environ, "VOKETAG_DATABASE_URL": postgres.url()}
     subprocess.run([sys.executable, "-m", "services.migrations", "upgrade"], env=environment, check=True)
-    return "voketag"
+    return Databases(postgres, "voketag")
 
 
 @pytest.fixture
-def database_url(postgres: Postgres, migrated: str) -> Iterator[DatabaseUrl]:
+def database_url(postgres: Postgres, databases: Databases) -> Iterator[DatabaseUrl]:
     """A database of the test's own, as a function of the role."""
-    name = f"test_{uuid4().hex}"
-    postgres.sql(f"CREATE DATABASE {name} TEMPLATE {migrated} STRATEGY FILE_COPY", database="postgres")
+    name = databases.take()
 
     def url(role: str = SUPERUSER) -> str:
         return postgres.url(role, name)
 
     yield url
     if postgres.running:
-        postgres.sql(f"DROP DATABASE {name} WITH (FORCE)", database="postgres")
+        databases.give_back(name)
 
 
 @pytest.fixture(scope="session")

@@ -93,29 +93,56 @@ def html_of(state: PageState, language: Language, *, sandbox: bool = False) -> s
     return render_scan(scan, CODE, language)
 
 
-@contextmanager
-def opened(browser: Browser, html: str, size: ViewportSize, *, dark: bool = False) -> Iterator[Page]:
-    """Show a page and hold it to what every page keeps: no errors in the console, nothing asked of anybody else."""
-    context = browser.new_context(viewport=size, color_scheme="dark" if dark else "light")
-    page = context.new_page()
-    complaints: list[str] = []
-    asked: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
-    page.route(f"{ORIGIN}/**", lambda route: route.fulfill(body=html, content_type="text/html; charset=utf-8"))
-    page.goto(f"{ORIGIN}/r/{CODE}")
-    yield page
-    context.close()
-    assert complaints == []
-    assert [url for url in asked if not url.startswith("data:")] == [f"{ORIGIN}/r/{CODE}"]
+class Screen:
+    """A window that holds what it shows to what every page keeps: no complaint, nothing asked of anybody else."""
+
+    def __init__(self, browser: Browser, size: ViewportSize, *, dark: bool = False) -> None:
+        self._context = browser.new_context(viewport=size, color_scheme="dark" if dark else "light")
+        self._page = self._context.new_page()
+        self._html = ""
+        self._complaints: list[str] = []
+        self._asked: list[str] = []
+        self._page.on("console", lambda message: self._complain(message.text) if message.type == "error" else None)
+        self._page.on("pageerror", lambda error: self._complain(str(error)))
+        self._page.on("request", lambda request: self._asked.append(request.url))
+        self._page.route(
+            f"{ORIGIN}/**", lambda route: route.fulfill(body=self._html, content_type="text/html; charset=utf-8")
+        )
+
+    @contextmanager
+    def show(self, html: str) -> Iterator[Page]:
+        """Open a page, and judge it when its test has done with it."""
+        self._html = html
+        self._complaints.clear()
+        self._asked.clear()
+        self._page.goto(f"{ORIGIN}/r/{CODE}")
+        yield self._page
+        assert self._complaints == []
+        assert [url for url in self._asked if not url.startswith("data:")] == [f"{ORIGIN}/r/{CODE}"]
+
+    def close(self) -> None:
+        self._context.close()
+
+    def _complain(self, complaint: str) -> None:
+        self._complaints.append(complaint)
+
+
+@pytest.fixture(scope="module")
+def screens(browser: Browser) -> Iterator[dict[str, Screen]]:
+    """A phone, a desk, and a phone in the dark."""
+    made = {name: Screen(browser, size) for name, size in SIZES.items()} | {"dark": Screen(browser, PHONE, dark=True)}
+    yield made
+    for screen in made.values():
+        screen.close()
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("state", PageState, ids=lambda state: state.name.lower())
-def test_a_state_reads_well_in_every_language(browser: Browser, screenshots: Path, state: PageState, size: str) -> None:
+def test_a_state_reads_well_in_every_language(
+    screens: dict[str, Screen], screenshots: Path, state: PageState, size: str
+) -> None:
     for language in Language:
-        with opened(browser, html_of(state, language), SIZES[size]) as page:
+        with screens[size].show(html_of(state, language)) as page:
             assert page.locator("h1").inner_text() == TEXTS[language].titles[state]
             assert page.locator("html").get_attribute("lang") == language.value
             assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size]["width"]
@@ -127,8 +154,8 @@ def test_a_state_reads_well_in_every_language(browser: Browser, screenshots: Pat
 
 
 @pytest.mark.parametrize("state", PageState, ids=lambda state: state.name.lower())
-def test_a_state_reads_well_in_the_dark(browser: Browser, screenshots: Path, state: PageState) -> None:
-    with opened(browser, html_of(state, Language.ENGLISH, sandbox=True), PHONE, dark=True) as page:
+def test_a_state_reads_well_in_the_dark(screens: dict[str, Screen], screenshots: Path, state: PageState) -> None:
+    with screens["dark"].show(html_of(state, Language.ENGLISH, sandbox=True)) as page:
         assert _violations(page) == []
         page.screenshot(path=screenshots / f"{state.name.lower()}-dark.png", full_page=True)
 
@@ -138,8 +165,8 @@ def test_a_page_is_under_30_kilobytes(state: PageState) -> None:
     assert max(len(html_of(state, language).encode()) for language in Language) < 30_000
 
 
-def test_a_trial_says_that_it_is_one(browser: Browser) -> None:
-    with opened(browser, html_of(PageState.AUTHENTIC, Language.ENGLISH, sandbox=True), PHONE) as page:
+def test_a_trial_says_that_it_is_one(screens: dict[str, Screen]) -> None:
+    with screens["phone"].show(html_of(PageState.AUTHENTIC, Language.ENGLISH, sandbox=True)) as page:
         assert "Trial code" in page.locator(".trial").inner_text()
 
 

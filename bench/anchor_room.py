@@ -11,8 +11,9 @@ import asyncpg
 
 from deploy.local import keys, python
 from deploy.local.anvil import CHAIN_ID, Anvil
+from deploy.local.free_ports import take_port
 from deploy.local.keys import Keys
-from deploy.local.ports import answers, free_port
+from deploy.local.ports import answers
 from deploy.local.postgres import Postgres
 from deploy.local.process import Process
 from deploy.local.valkey import Valkey
@@ -52,7 +53,7 @@ class Room:
             "SERVICE_KEY": str(self.keys.token_key("service-anchor-1")),
             "CHAIN_KEY": str(self.keys.chain_key),
             "FACTORY_ADDRESS": "127.0.0.1:1",
-            "METRICS_PORT": str(port := free_port()),
+            "METRICS_PORT": str(port := take_port()),
             **settings,
         }
         with self._process("worker", "services.anchor.worker", told, port):
@@ -61,7 +62,7 @@ class Room:
     @contextmanager
     def server(self, name: str, module: str) -> Iterator[str]:
         """Run a server without a line of log for each call; yield its address."""
-        port = free_port()
+        port = take_port()
         told = {
             "LISTEN": f"127.0.0.1:{port}",
             "TOKEN_PUBLIC_KEYS": str(self.keys.public_keys),

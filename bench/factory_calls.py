@@ -21,7 +21,8 @@ import grpc
 from bench import report
 from bench.factory_room import KEY_ID, Room, open_room
 from deploy.local import keys
-from deploy.local.ports import answers, free_port
+from deploy.local.free_ports import take_port
+from deploy.local.ports import answers
 from services.common.caller import TENANT_SCOPES
 from services.common.clock import SystemClock
 from services.factory.model.batches import Batch, BatchState
@@ -40,7 +41,7 @@ async def main() -> None:
     with tempfile.TemporaryDirectory(prefix="voketag-bench-") as folder:
         async with open_room(Path(folder)) as room:
             lag = Path(folder) / "lag"
-            factory, echo = free_port(), free_port()
+            factory, echo = take_port(), take_port()
             with (
                 room.worker(processes=1),
                 _server(room, factory, "bench.factory_server", str(lag)),

@@ -14,7 +14,7 @@ import aiohttp
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from deploy.local.ports import free_port
+from deploy.local.free_ports import take_port
 from deploy.local.postgres import Postgres
 from deploy.local.valkey import Valkey
 from services.common import unit_keys
@@ -130,7 +130,7 @@ async def open_room(folder: Path) -> AsyncIterator[Room]:
             product_id=product.product_id,
             database=database,
             batches=Batches(database=database, queue=queue, signing_key_id=KEY_ID),
-            metrics_port=free_port(),
+            metrics_port=take_port(),
         )
 
 

@@ -16,7 +16,8 @@ import asyncpg
 from deploy.envoy.settings import ROOMS, EnvoySettings
 from deploy.local import keys, python
 from deploy.local.envoy import envoy
-from deploy.local.ports import answers, free_port
+from deploy.local.free_ports import take_port
+from deploy.local.ports import answers
 from deploy.local.postgres import Postgres
 from deploy.local.process import Process
 from deploy.local.valkey import Valkey
@@ -104,7 +105,7 @@ def open_room(folder: Path, *, units: int, direct: Mapping[str, str] = MappingPr
 
 @contextmanager
 def _direct(folder: Path, name: str, module: str, settings: Mapping[str, str]) -> Iterator[Edge]:
-    port = free_port()
+    port = take_port()
     server = Process(
         name=name,
         command=python.command(module),
@@ -125,7 +126,7 @@ class _Server:
 
 @contextmanager
 def _server(folder: Path, name: str, command: Sequence[str], settings: Mapping[str, str]) -> Iterator[_Server]:
-    port, http_port = free_port(), free_port()
+    port, http_port = take_port(), take_port()
     made = _Server(pid=0, listen=f"127.0.0.1:{port}", http_listen=f"127.0.0.1:{http_port}")
     told = {**settings, "LISTEN": made.listen, "HTTP_LISTEN": made.http_listen, "SCANS_PER_MINUTE": "100"}
     process = Process(
@@ -141,7 +142,7 @@ def _server(folder: Path, name: str, command: Sequence[str], settings: Mapping[s
 
 @contextmanager
 def _edge(folder: Path, name: str, server: _Server, *, over_http: bool) -> Iterator[Edge]:
-    edge_port, admin_port = free_port(), free_port()
+    edge_port, admin_port = take_port(), take_port()
     front = envoy(
         EnvoySettings(
             endpoints={room: [server.listen] for room in ROOMS},

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.local.errors import StackError
-from deploy.local.ports import free_port
+from deploy.local.free_ports import take_port
 from deploy.local.process import Process
 
 CHAIN_ID = 31337
@@ -29,7 +29,7 @@ class Anvil(Process):
         self, data_dir: Path, *, port: int = 0, block_seconds: int | None = 1, log_file: Path | None = None
     ) -> None:
         """Port 0 takes a free one; `block_seconds` None makes a block for each transaction at once."""
-        self.port = port or free_port()
+        self.port = port or take_port()
         folder = data_dir.resolve() / "anvil"
         folder.mkdir(parents=True, exist_ok=True)
         self._state = folder / "state.json"

@@ -1,11 +1,11 @@
 """Which ports the local stack listens on, and whether they are free."""
 
 import os
-import random
 import socket
 from collections.abc import Mapping
 
 from deploy.local.errors import StackError
+from deploy.local.free_ports import is_free, take_port
 
 Ports = Mapping[str, int]
 """Port by the name of what listens there: `edge`, `postgres`, `scan-1`, `scan-1-metrics`..."""
@@ -24,9 +24,6 @@ _FIXED = {
 _FIRST_FURTHER_SCAN = 50055
 _FIRST_SCAN_HTTP = 50151
 _FIRST_METRICS = 9460
-# Below what Linux (32768) and macOS (49152) give to outgoing connections: while a part is down in a fault test, its
-# clients' attempts to come back could otherwise be given its port as their own.
-_FREE_RANGE = range(15_000, 32_000)
 
 
 def usual_ports(scan_processes: int) -> Ports:
@@ -42,18 +39,8 @@ def usual_ports(scan_processes: int) -> Ports:
 
 
 def free_ports(scan_processes: int) -> Ports:
-    """Return ports that nobody listens on now, all different."""
-    names = list(usual_ports(scan_processes))
-    candidates = random.SystemRandom().sample(_FREE_RANGE, 40 + 5 * len(names))
-    free = [port for port in candidates if is_free(port)]
-    if len(free) < len(names):
-        raise StackError("too few free ports between 15000 and 32000: stop some servers")
-    return dict(zip(names, free, strict=False))
-
-
-def free_port() -> int:
-    """Return a loopback port that nobody listens on now."""
-    return free_ports(1)["edge"]
+    """Return ports that nobody listens on, all different, and nobody else's while this process runs."""
+    return {name: take_port() for name in usual_ports(scan_processes)}
 
 
 def check_free(ports: Ports) -> None:
@@ -71,17 +58,6 @@ def check_free(ports: Ports) -> None:
         )
     if len(set(ports.values())) < len(ports):
         raise StackError("two parts have the same port: look at the VOKETAG_PORT_* variables")
-
-
-def is_free(port: int) -> bool:
-    """Tell whether a server could listen on the loopback port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # closed connections of the last run do not count
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def answers(port: int) -> bool:

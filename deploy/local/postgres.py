@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import Self
 
 from deploy.local.errors import StackError
+from deploy.local.free_ports import take_port
 from deploy.local.owner import Owner, link_tree, place_for
-from deploy.local.ports import free_port
 from deploy.local.process import Process
 
 SUPERUSER = "postgres"
@@ -51,7 +51,7 @@ class Postgres:
         """Keep the files under `data_dir`; port 0 takes a free one; `settings` go before the usual ones."""
         self._settings = {**_SETTINGS, **settings}
         self.name = "postgres"
-        self.port = port or free_port()
+        self.port = port or take_port()
         self._owner = Owner.needed()
         self._wanted = data_dir.resolve() / "postgres"
         self.data = place_for(self._owner, self._wanted)

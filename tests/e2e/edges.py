@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from deploy.local.envoy import envoy
-from deploy.local.ports import free_port
+from deploy.local.free_ports import take_port
 from deploy.local.stack import LocalStack
 from tests.e2e.faults import wait_until
 
@@ -47,6 +47,6 @@ def edge_over(transport: str, stack: LocalStack) -> Iterator[Edge]:
     if transport == "http/1.1":
         yield Edge(stack.credentials["edge_url"], stack.ports["edge-admin"], transport)
         return
-    settings = replace(stack.edge_settings(), http_endpoints={}, listen_port=free_port(), admin_port=free_port())
+    settings = replace(stack.edge_settings(), http_endpoints={}, listen_port=take_port(), admin_port=take_port())
     with envoy(settings, folder=stack.data_dir / "other-edge", log_file=stack.logs / "other-edge.log"):
         yield Edge(f"http://127.0.0.1:{settings.listen_port}", settings.admin_port, transport)

@@ -12,7 +12,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from deploy.envoy.settings import EnvoySettings
 from deploy.local.envoy import envoy
-from deploy.local.ports import free_port
+from deploy.local.free_ports import take_port
 from deploy.local.stack import LocalStack
 from tests.e2e.conftest import Issued
 from tests.e2e.edge import NO_SUCH_ID, SERVICES, Rest, refusal_of
@@ -116,8 +116,8 @@ def closed_edge(stack: LocalStack, folder: Path) -> Iterator[grpc.Channel]:
     settings = EnvoySettings(
         endpoints={room: [address] for room, address in stack.credentials["grpc"].items()},
         access_log=folder / "access.log",
-        listen_port=free_port(),
-        admin_port=free_port(),
+        listen_port=take_port(),
+        admin_port=take_port(),
         reflection=False,
     )
     with (

@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from deploy.envoy.settings import ROOMS, EnvoySettings
 from deploy.local.envoy import envoy
-from deploy.local.ports import free_port
+from deploy.local.free_ports import take_port
 
 
 def certify(folder: Path) -> tuple[Path, Path]:
@@ -42,13 +42,13 @@ def certify(folder: Path) -> tuple[Path, Path]:
 @contextmanager
 def edge(folder: Path, **settings: Any) -> Iterator[int]:
     """Start Envoy with nothing behind it, and return its port."""
-    port = free_port()
+    port = take_port()
     front = envoy(
         EnvoySettings(
-            endpoints={room: [f"127.0.0.1:{free_port()}"] for room in ROOMS},
+            endpoints={room: [f"127.0.0.1:{take_port()}"] for room in ROOMS},
             access_log=folder / "access.log",
             listen_port=port,
-            admin_port=free_port(),
+            admin_port=take_port(),
             **settings,
         ),
         folder=folder / "envoy",

@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 
 from deploy.envoy.settings import ROOMS, EnvoySettings
 from deploy.local.envoy import envoy
-from deploy.local.ports import free_port
+from deploy.local.free_ports import take_port
 from services.common.caller import Caller
 from services.common.errors import InvalidArgument, RateLimited, Unauthenticated, Unavailable, UnknownCode
 from services.common.rpc import interceptors
@@ -89,8 +89,8 @@ def edges(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
                 endpoints={room: [f"127.0.0.1:{server.port}"] for room in ROOMS},
                 http_endpoints={"scan": [f"127.0.0.1:{server.http_port}"]} if transport == "http/1.1" else {},
                 access_log=folder / "access.log",
-                listen_port=free_port(),
-                admin_port=free_port(),
+                listen_port=take_port(),
+                admin_port=take_port(),
                 timeouts_seconds={"scan": 1, "factory": 1, "admin": 1, "anchor": 1},
             )
             name = transport.replace("/", "-")

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from deploy.local.ports import free_port
+from deploy.local.free_ports import take_port
 from deploy.local.valkey import Valkey
 from services.common.caller import TENANT_SCOPES, Role
 from services.common.clock import SystemClock
@@ -127,7 +127,7 @@ def factory_settings(  # noqa: PLR0917 - fixtures come by name
         webhook_keys=webhook_keys,
         webhook_private_targets=True,
         statement_keys=statement_keys,
-        scan_address=f"127.0.0.1:{free_port()}",
+        scan_address=f"127.0.0.1:{take_port()}",
         service_key=token_keys.private / "service-factory-1.pem",
         api_key_use_seconds=0.2,
         stop_grace_seconds=0.1,

@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from deploy.local.anvil import CHAIN_ID, Anvil
-from deploy.local.ports import free_port
+from deploy.local.free_ports import take_port
 from deploy.local.valkey import Valkey
 from services.anchor.app import open_app
 from services.anchor.contract.deploy import Deployment
@@ -89,7 +89,7 @@ def anybody(anchor_as: Callable[..., Client]) -> Client:
 @pytest.fixture
 async def recording_factory(token_keys: TokenKeys) -> AsyncIterator[RecordingFactory]:
     """A Factory that takes outcomes and notes them."""
-    factory = RecordingFactory(port=free_port(), public_keys=token_keys.public)
+    factory = RecordingFactory(port=take_port(), public_keys=token_keys.public)
     await factory.start()
     yield factory
     await factory.stop()

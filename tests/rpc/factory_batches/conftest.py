@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 import pytest
 
-from deploy.local.ports import free_port
+from deploy.local.free_ports import take_port
 from deploy.local.postgres import Postgres
 from deploy.local.valkey import Valkey
 from services.anchor import app as anchor_app
@@ -89,7 +89,7 @@ def worker(factory_settings: Settings, token_keys: TokenKeys, anchor_port: int, 
 @pytest.fixture(scope="session")
 def anchor_port() -> int:
     """Where Anchor is, when it is."""
-    return free_port()
+    return take_port()
 
 
 @pytest.fixture

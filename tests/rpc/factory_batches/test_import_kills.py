@@ -15,7 +15,7 @@ import grpc
 import pytest
 from google.api import httpbody_pb2
 
-from deploy.local.ports import free_port
+from deploy.local.free_ports import take_port
 from services.factory.settings import Settings
 from tests.rpc.calls import Client, whole
 from tests.rpc.conftest import Partner
@@ -77,7 +77,7 @@ class Server:
 @pytest.fixture
 def server(acme: Partner, factory_settings: Settings, tmp_path: Path) -> Server:
     """A server that is not started yet."""
-    port = free_port()
+    port = take_port()
     environment = {
         **os.environ,
         "VOKETAG_LISTEN": f"127.0.0.1:{port}",

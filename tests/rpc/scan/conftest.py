@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from redis import Redis
 
-from deploy.local.ports import free_port
+from deploy.local.free_ports import take_port
 from deploy.local.valkey import Valkey
 from services.common.rpc.server import Server
 from services.scan.app import open_app
@@ -77,8 +77,8 @@ def scan_settings(  # noqa: PLR0917 - fixtures come by name
         unit_keys=unit_keys,
         fingerprint_key=fingerprint_key,
         verdict_keys=verdict_keys,
-        factory_address=f"127.0.0.1:{free_port()}",
-        anchor_address=f"127.0.0.1:{free_port()}",
+        factory_address=f"127.0.0.1:{take_port()}",
+        anchor_address=f"127.0.0.1:{take_port()}",
         stop_grace_seconds=0.1,
     )
 

@@ -10,7 +10,8 @@ from uuid import UUID
 import grpc
 import pytest
 
-from deploy.local.ports import answers, free_port
+from deploy.local.free_ports import take_port
+from deploy.local.ports import answers
 from deploy.local.postgres import Postgres
 from deploy.local.process import Process
 from services.scan.settings import Settings
@@ -21,7 +22,7 @@ from voketag.scan.v1 import scan_pb2, scan_pb2_grpc
 @pytest.fixture
 def scan_process(scan_settings: Settings, tmp_path: Path) -> Process:
     """Scan as a process of its own, not started yet; `listen` of the settings is where it answers."""
-    port = free_port()
+    port = take_port()
     settings = scan_settings.model_dump(exclude_none=True) | {"listen": f"127.0.0.1:{port}", "scans_per_minute": 0}
     return Process(
         name=f"127.0.0.1:{port}",

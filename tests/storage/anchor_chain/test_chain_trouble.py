@@ -9,7 +9,8 @@ import pytest
 from aiohttp import web
 
 from deploy.local.anvil import Anvil, program
-from deploy.local.ports import answers, free_port
+from deploy.local.free_ports import take_port
+from deploy.local.ports import answers
 from deploy.local.process import Process
 from services.anchor.chain import EvmChain
 from services.anchor.chain_errors import ChainRefused, WrongChain
@@ -232,7 +233,7 @@ async def test_a_transaction_signed_before_the_node_went_away_goes_out_when_it_i
 async def test_a_chain_without_a_base_fee_takes_legacy_transactions(
     tmp_path: Path, writer: FileSigner, open_chain: OpenChain
 ) -> None:
-    port = free_port()
+    port = take_port()
     url = f"http://127.0.0.1:{port}"
     anvil = Process(
         name="anvil before EIP-1559",

@@ -6,7 +6,7 @@ from contextlib import aclosing
 import pytest
 from redis.asyncio import Redis
 
-from deploy.local.ports import free_port
+from deploy.local.free_ports import take_port
 from deploy.local.valkey import Valkey
 from services.scan.breaker import Breaker
 from services.scan.hot_state import HotState, HotStateAway
@@ -155,7 +155,7 @@ async def test_a_server_out_of_memory_is_away(hot_state: HotState, redis: Redis)
 
 
 async def test_nobody_there_is_away() -> None:
-    async with aclosing(state_at(f"redis://127.0.0.1:{free_port()}/0")) as state:
+    async with aclosing(state_at(f"redis://127.0.0.1:{take_port()}/0")) as state:
         for _ in range(3):
             with pytest.raises(HotStateAway):
                 await count(state, [seen()])

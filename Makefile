@@ -100,7 +100,7 @@ envoy-check: $(VENV)/.dev ## Render Envoy's configuration and let Envoy validate
 ##@ Tests, on real PostgreSQL, Valkey, Envoy and anvil
 test: setup-dev ## Every test
 	@$(BIN)/pytest -n 2 --dist loadgroup tests/unit tests/interop tests/contract tests/storage tests/rpc tests/sdk tests/page
-	@$(BIN)/pytest tests/e2e
+	@$(BIN)/pytest -n 2 --dist loadfile tests/e2e
 
 test-unit test-interop test-storage test-rpc test-contract test-e2e test-sdk test-page: test-%: setup-dev ## One ring: unit, interop, storage, rpc, contract, e2e, sdk or page
 	@$(BIN)/pytest tests/$*

@@ -21,7 +21,7 @@ from services.scan.facts import FactsCache
 from services.scan.fingerprint import Fingerprints
 from services.scan.hot_state import HotState
 from services.scan.language import language_of
-from services.scan.limits import Limits
+from services.scan.limits import Limits, Rates
 from services.scan.networks import Networks
 from services.scan.operations.scans import Scans
 from services.scan.partners import Partners
@@ -52,11 +52,17 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             ),
             hot_state=hot_state,
             limits=Limits(
-                per_minute=settings.scans_per_minute,
-                key_per_minute=settings.key_scans_per_minute,
-                failures_per_minute=settings.failures_per_minute,
-                newcomer_seconds=0,
-                platform_per_second=0,
+                rates=Rates(
+                    per_minute=settings.scans_per_minute,
+                    key_per_minute=settings.key_scans_per_minute,
+                    everywhere_per_minute=0,
+                    key_everywhere_per_minute=0,
+                    failures_per_minute=settings.failures_per_minute,
+                    newcomer_seconds=0,
+                    platform_per_second=0,
+                    region_per_second=0,
+                ),
+                region="",
             ),
             partners=Partners(partial(registry.keys_of, reads), clock=clock),
             places=Places(None),

@@ -19,7 +19,7 @@ from services.scan.facts import FactsCache
 from services.scan.fingerprint import Fingerprints
 from services.scan.hot_state import HotState
 from services.scan.jobs import ensure_partitions
-from services.scan.limits import Limits
+from services.scan.limits import Limits, Rates
 from services.scan.networks import Networks
 from services.scan.news import following_news
 from services.scan.operations.ledger import Ledger
@@ -112,13 +112,7 @@ async def open_app(settings: Settings, *, clock: Clock | None = None) -> AsyncIt
                     keys=keys,
                     facts=facts,
                     hot_state=hot_state,
-                    limits=Limits(
-                        per_minute=settings.scans_per_minute,
-                        key_per_minute=settings.key_scans_per_minute,
-                        failures_per_minute=settings.failures_per_minute,
-                        newcomer_seconds=settings.newcomer_seconds,
-                        platform_per_second=settings.scans_per_second,
-                    ),
+                    limits=Limits(rates=_rates(settings), region=settings.region),
                     partners=Partners(partial(registry.keys_of, reads), clock=clock),
                     places=places,
                     networks=networks,
@@ -162,6 +156,19 @@ async def open_app(settings: Settings, *, clock: Clock | None = None) -> AsyncIt
         )
         async with server:
             yield server
+
+
+def _rates(settings: Settings) -> Rates:
+    return Rates(
+        per_minute=settings.scans_per_minute,
+        key_per_minute=settings.key_scans_per_minute,
+        everywhere_per_minute=settings.global_scans_per_minute,
+        key_everywhere_per_minute=settings.global_key_scans_per_minute,
+        failures_per_minute=settings.failures_per_minute,
+        newcomer_seconds=settings.newcomer_seconds,
+        platform_per_second=settings.scans_per_second,
+        region_per_second=settings.region_scans_per_second,
+    )
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:

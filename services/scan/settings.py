@@ -46,16 +46,25 @@ class Settings(ServerSettings, ServiceIdentity):
     """Plain list of VPNs and proxies."""
     hosting_list: Path | None = None
     """Plain list of hosting centres."""
+    region: str = Field(default="", pattern=r"^[a-z0-9-]*$")
+    """Name of the region that this process is in. Processes of one region count together; empty: there is but one."""
     scans_per_minute: int = Field(default=100, ge=0)
-    """Scans that one address (IPv4, or the /64 of an IPv6 one) may make in a minute; 0 is no limit."""
+    """Scans that one address (IPv4, or the /64 of an IPv6 one) may make in a minute, in each region; 0 is no limit."""
     key_scans_per_minute: int = Field(default=1000, ge=0)
-    """Scans that the holder of an API key may make in a minute, from wherever; 0 is no limit."""
+    """Scans that the holder of an API key may make in a minute, from wherever, in each region; 0 is no limit."""
+    global_scans_per_minute: int = Field(default=0, ge=0)
+    """Scans that one address may make in a minute in all regions of the same hot state together; 0 is no limit."""
+    global_key_scans_per_minute: int = Field(default=0, ge=0)
+    """Scans that the holder of an API key may make in a minute in all regions together; 0 is no limit."""
     failures_per_minute: int = Field(default=20, ge=0)
-    """Codes that are not ours which one caller may try in a minute before nothing is answered it; 0 is no limit."""
-    newcomer_seconds: int = Field(default=0, ge=0)
-    """How long an address that was not seen for a day has half the limit; 0 turns that off."""
+    """Codes that are not ours which one caller may try in a minute, in all regions together, before nothing is answered
+    it; 0 is no limit."""
+    newcomer_seconds: int = Field(default=0, ge=0, le=86_400)
+    """How long an address that was not seen for a day has half the limit; 300 is usual, 0 turns that off."""
     scans_per_second: int = Field(default=0, ge=0)
     """Scans that the whole platform takes in a second; 0 is no ceiling."""
+    region_scans_per_second: int = Field(default=0, ge=0)
+    """Scans that all processes of one region take in a second; 0 is no ceiling."""
     hint_retention_hours: int = Field(default=0, ge=0)
     """How long addresses, user agents and the like are kept in the clear, for the hours after an attack. 0 keeps none:
     the worker, which deletes them, must know the same number."""

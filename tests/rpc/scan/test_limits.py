@@ -97,6 +97,45 @@ async def test_two_processes_count_together(scan_settings: Settings, registry: R
             assert (await refusal(each.scan(code))).reason == "RATE_LIMITED"
 
 
+async def test_regions_count_apart_up_to_what_all_of_them_allow(scan_settings: Settings, registry: Registry) -> None:
+    code = (await registry.issue()).codes[0]
+    settings = [
+        scan_settings.model_copy(update={"region": region, "global_scans_per_minute": 8})
+        for region in ("south", "south", "north")
+    ]
+    async with open_app(settings[0]) as one, open_app(settings[1]) as two, open_app(settings[2]) as north:
+        south = [Consumer(f"127.0.0.1:{server.port}") for server in (one, two)]
+        for turn in range(5):
+            await south[turn % 2].scan(code)
+        assert (await refusal(south[1].scan(code))).reason == "RATE_LIMITED"
+        elsewhere = Consumer(f"127.0.0.1:{north.port}")
+        told = [await elsewhere.told(code) for _ in range(4)]
+    assert [(each["x-ratelimit-limit"], each["x-ratelimit-remaining"]) for each in told] == [
+        ("8", "2"),
+        ("8", "1"),
+        ("8", "0"),
+        ("8", "0"),
+    ]
+    assert [int(each.get("retry-after", "0")) for each in told] == [0, 0, 0, 8]
+
+
+async def test_a_newcomer_is_told_of_half_with_valkey_and_without(
+    scan_settings: Settings, registry: Registry, valkey: Valkey
+) -> None:
+    code = (await registry.issue()).codes[0]
+    async with open_app(scan_settings.model_copy(update={"newcomer_seconds": 300})) as server:
+        consumer = Consumer(f"127.0.0.1:{server.port}")
+        for down, address in ((False, "203.0.113.5"), (True, "203.0.113.6")):
+            if down:
+                valkey.kill()
+            try:
+                told = [await consumer.using(address=address).told(code) for _ in range(3)]
+            finally:
+                valkey.start()
+            assert [each["x-ratelimit-limit"] for each in told] == ["2"] * 3
+            assert ["retry-after" in each for each in told] == [False, False, True]
+
+
 async def test_while_valkey_is_away_the_process_limits_for_itself(
     consumer: Consumer, registry: Registry, valkey: Valkey
 ) -> None:

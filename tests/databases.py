@@ -15,6 +15,7 @@ _MOST_BYTES = 4_000_000
 # A transaction's number stands in every row of a catalog that it wrote, so that nothing looks unchanged which was
 # changed and changed back. Roles and their settings belong to the whole server.
 _CATALOGS = {
+    "pg_attrdef": "oid",
     "pg_attribute": "attrelid || '.' || attnum",
     "pg_authid": "oid",
     "pg_class": "oid",
@@ -23,7 +24,9 @@ _CATALOGS = {
     "pg_default_acl": "oid",
     "pg_index": "indexrelid",
     "pg_namespace": "oid",
+    "pg_policy": "oid",
     "pg_proc": "oid",
+    "pg_rewrite": "oid",
     "pg_trigger": "oid",
     "pg_type": "oid",
 }
@@ -36,7 +39,7 @@ _TABLES = """
     SELECT c.oid::regclass AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind = 'r' AND n.nspname !~ '^(pg_|information_schema)'
     """
-_GROWN = f"SELECT count(*)::text FROM ({_TABLES}) AS tables WHERE pg_relation_size(name) > {_MOST_BYTES}"
+_GROWN = f"SELECT count(*) FROM ({_TABLES}) AS tables WHERE pg_relation_size(name) > {_MOST_BYTES}"
 
 
 class Databases:
@@ -61,8 +64,8 @@ class Databases:
     def give_back(self, name: str) -> None:
         """Make the database as it was, or drop it. Whoever is still connected is cut off."""
         self._admin(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'")
-        found = self._postgres.sql(f"{_FINGERPRINT} UNION ALL {_GROWN}", database=name).split()
-        if found == [self._fingerprint, "0"]:
+        found = self._postgres.sql(f"SELECT ({_FINGERPRINT}), ({_GROWN})", database=name)
+        if found == f"{self._fingerprint}|0":
             self._postgres.sql(self._restore, database=name)
             self._clean.append(name)
         else:

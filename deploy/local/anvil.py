@@ -53,6 +53,20 @@ class Anvil(Process):
         """The JSON-RPC URL."""
         return f"http://127.0.0.1:{self.port}"
 
+    def launch(self) -> None:
+        """Start it, on the blocks that it left.
+
+        Each start makes a first block of its own and writes it beside the chain's; the next one may begin its chain
+        with either. The oldest is the chain's.
+        """
+        if not self.running and self._state_is_whole():
+            state = json.loads(self._state.read_bytes())
+            firsts = [block for block in state["blocks"] if int(block["header"]["number"], 16) == 0]
+            oldest = min(firsts, key=lambda block: int(block["header"]["timestamp"], 16))
+            state["blocks"] = [block for block in state["blocks"] if block not in firsts] + [oldest]
+            self._state.write_text(json.dumps(state))
+        super().launch()
+
     def kill(self) -> None:
         """End it at once, but between two writes of its state.
 

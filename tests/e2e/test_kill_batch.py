@@ -46,6 +46,7 @@ def test_a_batch_completes_whole_though_a_part_is_killed_twice(
 ) -> None:
     roots_before = anchored_roots(breakable)
     product = voketag.products.create(sku=f"KILL-{uuid4().hex[:12]}", name="Aurora serum", gtin="04006381333931")
+    hold_blocks(breakable)
     batch = voketag.batches.create(product.id, quantity=QUANTITY, lot="L1")
 
     wait_until("some units are written", lambda: is_half_issued(voketag.batches.get(batch.id)), seconds=ISSUING_SECONDS)
@@ -55,8 +56,10 @@ def test_a_batch_completes_whole_though_a_part_is_killed_twice(
         meanwhile=lambda: no_anchor_while_units_are_written(voketag, batch) if part == "anchor" else None,
     )
 
+    hold_blocks(breakable)  # a node that was started again makes blocks
     wait_until("a transaction is signed", lambda: is_signed(breakable, batch), seconds=COMPLETION_SECONDS)
     crash(breakable, part, meanwhile=lambda: no_chain_for_a_while(voketag, batch) if part == "anvil" else None)
+    make_blocks(breakable)
 
     batch = voketag.batches.wait(batch.id, timeout=COMPLETION_SECONDS)
     units = units_by_hand(breakable, batch)
@@ -65,6 +68,16 @@ def test_a_batch_completes_whole_though_a_part_is_killed_twice(
     serials = check_export(voketag, batch, units, tmp_path / "units.csv")
     anchor_root = check_root_and_receipts(breakable, voketag, batch, units, serials)
     assert anchored_roots(breakable) == [*roots_before, anchor_root]
+
+
+def hold_blocks(stack: LocalStack) -> None:
+    """No block is made, so that a signed transaction cannot become final before it is met."""
+    stack.anvil.call("evm_setIntervalMining", 0)
+
+
+def make_blocks(stack: LocalStack) -> None:
+    """A block a second, as the stack does."""
+    stack.anvil.call("evm_setIntervalMining", 1)
 
 
 def no_anchor_while_units_are_written(voketag: Client, batch: Batch) -> None:

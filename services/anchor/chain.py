@@ -8,7 +8,7 @@ from typing import Any
 
 from eth_utils.address import to_checksum_address
 
-from services.anchor.chain_errors import WrongChain
+from services.anchor.chain_errors import ContractReverted, WrongChain
 from services.anchor.chain_types import AnchoredEvent, Fees, SignedTransaction, SizedRoot
 from services.anchor.contract.artifact import load_artifact
 from services.anchor.node import EvmNode, Rpc
@@ -100,6 +100,15 @@ class EvmChain(EvmReader):
     async def estimate_anchor(self, roots: Sequence[SizedRoot]) -> int:
         """Gas limit for anchoring these roots now."""
         return await self.estimate(sender=self.sender, to=self.contract_address, data=encode_anchor(roots))
+
+    async def why_refused(self, root: SizedRoot, *, sender: str, block_number: int) -> str:
+        """The contract's reason to refuse a sender this root on the state of a block; empty when it gives none."""
+        data = encode_anchor([root])
+        try:
+            await self.call(to=self.contract_address, data=data, sender=sender, block_number=block_number)
+        except ContractReverted as error:
+            return error.text
+        return ""
 
     async def sign_anchor(
         self, roots: Sequence[SizedRoot], *, nonce: int, fees: Fees, gas_limit: int | None = None

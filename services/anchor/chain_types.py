@@ -189,6 +189,13 @@ class Chain(ChainReader, Protocol):
         """Gas limit for anchoring these roots now, with a margin. ContractReverted, InsufficientFunds."""
         ...
 
+    async def why_refused(self, root: SizedRoot, *, sender: str, block_number: int) -> str:
+        """The contract's reason to refuse a sender this root on the state of a block; empty when it gives none.
+
+        ChainRefused from a node that has not kept that state.
+        """
+        ...
+
     async def sign_anchor(
         self, roots: Sequence[SizedRoot], *, nonce: int, fees: Fees, gas_limit: int | None = None
     ) -> SignedTransaction:

@@ -143,6 +143,8 @@ def chain_status(status: ChainStatus) -> anchor_pb2.ChainStatus:
         waits_for=status.standing.waits_for,
         last_error=status.standing.last_error,
         last_error_at=_time(status.standing.last_error_at),
+        refused_in_a_row=status.standing.refusals,
+        held_until=_time(status.standing.held_until) if status.standing.held(status.at) else None,
         pending=status.counts[AnchorState.PENDING],
         submitted=status.counts[AnchorState.SUBMITTED],
         failed=status.counts[AnchorState.FAILED],

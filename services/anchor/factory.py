@@ -2,7 +2,7 @@
 
 import grpc
 
-from services.anchor.model import AnchorState, Outcome
+from services.anchor.model import Outcome
 from services.common.rpc.channels import Peer
 from voketag.factory.v1 import factory_pb2, factory_pb2_grpc
 
@@ -17,14 +17,10 @@ class FactoryClient:
     async def report(self, outcome: Outcome) -> None:
         """Hand over an outcome; raises what Factory answers, or Unavailable."""
         request = factory_pb2.ReportAnchorOutcomeRequest(
-            batch_id=str(outcome.batch_id), merkle_root=outcome.merkle_root.hex()
+            batch_id=str(outcome.batch_id),
+            merkle_root=outcome.merkle_root.hex(),
+            confirmed=factory_pb2.BatchAnchor(
+                tx_hash=outcome.tx_hash, block_number=outcome.block_number, chain_id=outcome.chain_id
+            ),
         )
-        if outcome.state is AnchorState.CONFIRMED:
-            request.confirmed.CopyFrom(
-                factory_pb2.BatchAnchor(
-                    tx_hash=outcome.tx_hash, block_number=outcome.block_number, chain_id=outcome.chain_id
-                )
-            )
-        else:
-            request.failed = outcome.error
         await self._peer.call(self._stub.ReportAnchorOutcome, request)

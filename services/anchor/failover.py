@@ -202,6 +202,10 @@ class NodesChain(NodesReader[EvmChain]):
         """Gas limit for anchoring these roots now."""
         return await self._first(lambda chain: chain.estimate_anchor(roots))
 
+    async def why_refused(self, root: SizedRoot, *, sender: str, block_number: int) -> str:
+        """The contract's reason to refuse a sender this root on the state of a block."""
+        return await self._first(lambda chain: chain.why_refused(root, sender=sender, block_number=block_number))
+
     async def sign_anchor(
         self, roots: Sequence[SizedRoot], *, nonce: int, fees: Fees, gas_limit: int | None = None
     ) -> SignedTransaction:

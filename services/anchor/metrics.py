@@ -7,6 +7,11 @@ confirmed_roots = Counter("voketag_anchor_confirmed_roots", "Batch roots that th
 transactions = Counter(
     "voketag_anchor_transactions", "Transactions: signed, replaced, confirmed, failed, filler.", ["chain", "event"]
 )
+refusals = Gauge(
+    "voketag_anchor_refusals",
+    "Transactions in a row that were paid for and did not anchor their root; 0 once one has again.",
+    ["chain"],
+)
 reorganisations = Counter(
     "voketag_anchor_reorganisations", "Transactions that a reorganisation threw out of a block.", ["chain"]
 )

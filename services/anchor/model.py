@@ -5,7 +5,7 @@ Roots and hashes of trees are 32 raw bytes; transaction and block hashes and add
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from uuid import UUID
 
@@ -15,7 +15,11 @@ from voketag_kernel.rfc6962 import InvalidProof, leaf_hash, node_hash, verify_in
 
 
 class AnchorState(Enum):
-    """The life of an anchor; the values are those of `voketag.anchor.v1.AnchorState`."""
+    """The life of an anchor; the values are those of `voketag.anchor.v1.AnchorState`.
+
+    Nothing leads to FAILED: a refused transaction sends its roots back to the line. A worker of an earlier version that
+    runs beside newer ones could still leave it behind, and `Anchors.retry` leads out of it.
+    """
 
     PENDING = 1
     SUBMITTED = 2
@@ -29,7 +33,7 @@ class TreeState(Enum):
     COLLECTED = "its roots are chosen, nothing is signed"
     SUBMITTED = "a transaction is signed and stored"
     CONFIRMED = "its root is on the chain, deep enough"
-    FAILED = "its transaction was executed and failed"
+    FAILED = "its transaction was executed and did not anchor its root; its roots went back to the line"
     ABANDONED = "another transaction has its nonce for good; its roots went back to the line"
 
 
@@ -40,7 +44,7 @@ class TransactionState(Enum):
     BROADCAST = "given to a node"
     MINED = "in a block that is not deep enough yet"
     CONFIRMED = "in a block that is deep enough"
-    REVERTED = "executed, and the contract refused"
+    REVERTED = "executed, and did not anchor its root"
     DROPPED = "never will be mined: another transaction has its nonce"
 
 
@@ -97,8 +101,8 @@ class Inclusion:
 class Anchor:
     """One root on its way to the chain; `batch_id` names the batch, or the ledger's checkpoint.
 
-    `error` says why it failed, or what it waits for. `others` are those of the same root on the other chains that were
-    asked for, where all of a batch's were looked up.
+    `error` says what it waits for, or why it is in the line again. `others` are those of the same root on the other
+    chains that were asked for, where all of a batch's were looked up.
     """
 
     anchor_id: UUID
@@ -146,12 +150,23 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the writer has said about a chain: who signs, why nothing moves now, and why nothing moved the last time."""
+    """What the writer has said about a chain: who signs, why nothing moves now, and why nothing moved the last time.
+
+    `refusals` transactions in a row were executed in vain, the last one for the reason `refusal`; nothing new is signed
+    before `held_until`.
+    """
 
     sender: str = ""
     waits_for: str = ""
     last_error: str = ""
     last_error_at: datetime | None = None
+    refusals: int = 0
+    refusal: str = ""
+    held_until: datetime | None = None
+
+    def held(self, now: datetime) -> bool:
+        """Nothing new is signed now."""
+        return self.held_until is not None and now < self.held_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +186,17 @@ class Waiting:
     def bytes(self) -> int:
         """Bytes of leaf data that wait."""
         return sum(LEAF_BYTES[kind] * count for kind, count in self.counts.items())
+
+
+def pause_after_refusals(count: int) -> timedelta:
+    """Return how long to sign nothing new after so many transactions in a row that were paid for in vain.
+
+    15, 30, 60 ... seconds, at most an hour: a chain that refuses everything that its estimate allows costs eight
+    transactions in the first hour and one in each hour after it, not one in every block. *Alternative:* a pause for
+    each anchor. The contract sees no anchor, only the root above many, so no refusal is about one of them; and those
+    that are new would go on paying.
+    """
+    return timedelta(seconds=min(15 * 2 ** min(count - 1, 16), 3600))
 
 
 def that_fit(leaves: Sequence[Leaf], *, max_bytes: int) -> int:
@@ -220,13 +246,12 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What Factory must hear about a batch: where its root stands, or why not."""
+    """What Factory must hear about a batch: where its root stands."""
 
     anchor_id: UUID
     batch_id: UUID
     merkle_root: bytes
     state: AnchorState
-    error: str
     tx_hash: str
     block_number: int
     chain_id: int

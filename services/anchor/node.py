@@ -21,7 +21,7 @@ from web3.exceptions import (
     Web3RPCError,
 )
 from web3.middleware import ExtraDataToPOAMiddleware
-from web3.types import FilterParams, TxParams, TxReceipt
+from web3.types import BlockIdentifier, FilterParams, TxParams, TxReceipt
 
 from services.anchor.chain_errors import (
     ContractReverted,
@@ -208,11 +208,14 @@ class EvmNode:
                 events=self._events(found["logs"]),
             )
 
-    async def call(self, *, to: str, data: bytes) -> bytes:
-        """What a contract's function returns on the newest block; nothing where no contract stands."""
+    async def call(self, *, to: str, data: bytes, sender: str = "", block_number: int | None = None) -> bytes:
+        """What a contract's function returns to a sender on a block, the newest for None; nothing where none stands."""
         request: TxParams = {"to": to_checksum_address(to), "data": data}
+        if sender:
+            request["from"] = to_checksum_address(sender)
+        block: BlockIdentifier = "latest" if block_number is None else BlockNumber(block_number)
         with _translated():
-            return bytes(await self._eth.call(request, ccip_read_enabled=False))
+            return bytes(await self._eth.call(request, block, ccip_read_enabled=False))
 
     async def events_in_block(self, number: int, *, address: str, topics: Sequence[bytes]) -> tuple[AnchoredEvent, ...]:
         """The events that a contract emitted in one block, whose first topics are these."""

@@ -43,7 +43,7 @@ class AnchorServicer:
         return convert.anchor_page(page)
 
     async def retry_anchor(self, request: anchor_pb2.RetryAnchorRequest, _call: Call) -> anchor_pb2.Anchor:
-        """Put a failed anchor back in line."""
+        """Try a waiting anchor now."""
         return convert.anchor(await self._anchors.retry(UUID(request.anchor_id)))
 
     async def verify_batch(self, request: anchor_pb2.VerifyBatchRequest, _call: Call) -> anchor_pb2.VerifyBatchResponse:

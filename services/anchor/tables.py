@@ -35,6 +35,12 @@ chains = Table(
     Column("last_error_at", _Time),
     # The chain's first block when we first saw it: another one means another chain, whatever its id.
     Column("genesis_hash", Text),
+    # Transactions in a row that were executed in vain, the last one's reason, when it was seen, and until when nothing
+    # new is signed for it. One that anchors its root ends the row.
+    Column("refusals", Integer, nullable=False, server_default=text("0")),
+    Column("refusal", Text, nullable=False, server_default=""),
+    Column("refused_at", _Time),
+    Column("held_until", _Time),
     Column("updated_at", _Time, nullable=False),
 )
 
@@ -121,7 +127,7 @@ anchors = Table(
     Column("tree_id", Uuid, ForeignKey("anchor.anchor_trees.tree_id")),
     Column("leaf_index", Integer),
     Column("inclusion_path", LargeBinary),
-    # Why it failed.
+    # Why it is in the line again: what became of the transaction that it was in.
     Column("error", Text, nullable=False, server_default=""),
     Column("created_at", _Time, nullable=False),
     Column("confirmed_at", _Time),

@@ -125,14 +125,20 @@ class Anchors:
         return Page(page, more=len(found) > limit)
 
     async def retry(self, anchor_id: UUID) -> Anchor:
-        """FAILED -> PENDING. AnchorNotFound; WrongAnchorState in any other state."""
+        """Try a PENDING anchor now, whatever its chain waits for. AnchorNotFound; WrongAnchorState in any other state.
+
+        That ends the pause that the whole chain makes after a refused transaction: the anchors share transactions. One
+        that an earlier version left FAILED becomes PENDING.
+        """
         async with self._database.transaction() as tx:
-            moved = await storage.retry_failed(tx, anchor_id)
-            anchor = _found(await storage.anchor_by_id(tx, anchor_id))
-            if not moved:
-                raise WrongAnchorState(anchor.state.name, AnchorState.FAILED.name)
+            anchor = _found(await storage.hold_anchor(tx, anchor_id))
+            if anchor.state not in (AnchorState.PENDING, AnchorState.FAILED):
+                raise WrongAnchorState(anchor.state.name, AnchorState.PENDING.name)
+            await storage.retry_failed(tx, anchor_id)
+            if anchor.chain in self._chains:
+                await chains.lift(tx, self._chains[anchor.chain])
             tx.after_commit(partial(self._queue.nudge, JOB, str(anchor_id)))
-        return anchor
+            return _found(await storage.anchor_by_id(tx, anchor_id))
 
     def _known(self, chains: Sequence[str]) -> Sequence[str]:
         for index, name in enumerate(chains):
@@ -156,7 +162,7 @@ class Anchors:
             _, waits_for[name] = await chains.said(tx, self._chains[name])
         return [
             replace(anchor, error=waits_for[anchor.chain])
-            if anchor.unfinished and anchor.chain in waits_for
+            if anchor.unfinished and waits_for.get(anchor.chain)
             else anchor
             for anchor in found
         ]

@@ -28,9 +28,11 @@ class Observing:
             for state, count in (await anchors.count_unfinished(tx, name)).items():
                 metrics.anchors.labels(name, state.name.lower()).set(count)
             oldest = await statistics.oldest_pending(tx, name)
+            refusals = (await chains.standing(tx, self._chain.chain_id)).refusals
             cost = await statistics.newest_cost_per_root(tx, chain_id=self._chain.chain_id, sender=self._chain.sender)
         waits = (self._clock.now() - oldest).total_seconds() if oldest else 0
         metrics.oldest_pending_seconds.labels(name).set(max(0, waits))
+        metrics.refusals.labels(name).set(refusals)
         if cost is not None:
             metrics.cost_per_root_wei.labels(name).set(cost)
         if time.monotonic() >= self._chain_due:

@@ -10,8 +10,8 @@ from datetime import timedelta
 from services.anchor import metrics
 from services.anchor.chain_errors import LowBalance
 from services.anchor.chain_types import Broadcast, Chain, Fees
-from services.anchor.model import Attempt, TransactionState, Tree
-from services.anchor.storage import transactions, trees
+from services.anchor.model import Attempt, Standing, TransactionState, Tree
+from services.anchor.storage import chains, transactions, trees
 from services.anchor.transactions import replacement_fees
 from services.common.clock import Clock
 from services.common.database import Database
@@ -44,13 +44,21 @@ class Sending:
 
     async def has_room(self) -> bool:
         """No tree waits to be signed or for its first block: a new one would be signed at once."""
+        if (await self._standing()).held(self._clock.now()):
+            return False
         collected, submitted = await self._open_trees()
         return not collected and all(tree.mined for tree in submitted)
 
     async def sign(self) -> bool:
-        """Sign the oldest tree that has no transaction and store it, unless an earlier one is in no block yet."""
+        """Sign the oldest tree that has no transaction and store it, unless an earlier one is in no block yet.
+
+        The gas estimate executes the transaction on the newest block, so one that the contract would refuse is not
+        signed: ContractReverted. Nor is anything for a while after one that it refused all the same.
+        """
         collected, submitted = await self._open_trees()
         if not collected or not all(tree.mined for tree in submitted):
+            return False
+        if (await self._standing()).held(self._clock.now()):
             return False
         tree = collected[0]
         await self._chain.check()
@@ -77,7 +85,10 @@ class Sending:
                 await self._broadcast(tree)
 
     async def waits_for(self) -> str:
-        """Say what keeps a transaction out of the blocks when it was replaced and still is in none; else nothing."""
+        """Say why nothing new is signed, or what keeps a replaced transaction out of the blocks; else nothing."""
+        standing = await self._standing()
+        if standing.held_until is not None and standing.held(self._clock.now()):
+            return f"{standing.refusal}; the next try is at {standing.held_until:%H:%M:%S} UTC, or with RetryAnchor"
         _, submitted = await self._open_trees()
         for tree in submitted:
             if not tree.mined:
@@ -86,6 +97,10 @@ class Sending:
                 if len(attempts) > 1:
                     return f"no block takes the transaction with nonce {tree.nonce}, which offers more than at first"
         return ""
+
+    async def _standing(self) -> Standing:
+        async with self._database.reading() as tx:
+            return await chains.standing(tx, self._chain.chain_id)
 
     async def _open_trees(self) -> tuple[Sequence[Tree], Sequence[Tree]]:
         """Return the trees without a transaction, and those whose transaction is not settled."""

@@ -3,13 +3,17 @@
 from collections.abc import Sequence
 
 from services.anchor import metrics
+from services.anchor.chain_errors import ChainRefused
 from services.anchor.chain_types import AnchoredEvent, Chain, Head, TransactionReceipt
 from services.anchor.checks import depth
-from services.anchor.model import Attempt, TransactionState, Tree
-from services.anchor.storage import transactions, trees
+from services.anchor.model import Attempt, TransactionState, Tree, TreeState
+from services.anchor.storage import chains, transactions, trees
 from services.common.clock import Clock
-from services.common.database import Database
+from services.common.database import Database, Transaction
+from services.common.errors import ChainUnavailable
 from services.common.logs import get_logger
+
+_LONGEST_REASON = 200
 
 _log = get_logger(__name__)
 
@@ -43,14 +47,13 @@ class Settling:
         if depth(head.number, receipt.block_number) < self._confirmations:
             return 0
         await self._chain.corroborate(receipt, depth=self._confirmations)
-        if not receipt.succeeded:
-            return await self._fail(tree, receipt, "was executed and refused by the contract")
         event = _event_of(tree, receipt) or await self._chain.find_anchored(tree.root)
         if event is None or event.size != tree.size:
-            return await self._fail(tree, receipt, "was executed and did not anchor the root")
+            await self._put_back(tree, attempts, receipt)
+            return 0
         if event.tx_hash != receipt.tx_hash and not await self._stands(event, head):
             return 0
-        return await self._confirm(tree, receipt, event)
+        return await self._confirm(tree, attempts, receipt, event)
 
     async def _stands(self, event: AnchoredEvent, head: Head) -> bool:
         """The transaction of somebody else that anchored our root has its depth, too."""
@@ -67,11 +70,14 @@ class Settling:
         return None
 
     async def _note_block(self, tree: Tree, attempts: Sequence[Attempt], receipt: TransactionReceipt) -> None:
-        known = next(attempt for attempt in attempts if attempt.tx_hash == receipt.tx_hash)
+        known = _of(receipt, attempts)
         if known.state is TransactionState.MINED and known.block_hash == receipt.block_hash:
             return
+        refusal = None if receipt.succeeded else await self._what_became(tree, attempts, receipt)
         async with self._database.transaction() as tx:
             await transactions.mark_mined(tx, tree.tree_id, receipt, now=self._clock.now())
+            if refusal is not None:  # now, not at its depth: blocks go on, and so would we, paying in each
+                await self._refuse(tx, tree, receipt, refusal)
         _log.info("in a block", tx_hash=receipt.tx_hash, block=receipt.block_number)
 
     async def _without_block(self, tree: Tree, attempts: Sequence[Attempt]) -> None:
@@ -92,15 +98,22 @@ class Settling:
                 await transactions.adopt(tx, tree.tree_id, event, now=self._clock.now())
                 return
             await transactions.drop_all(tx, tree.tree_id)
-            await trees.abandon(tx, tree.tree_id, now=self._clock.now())
+            error = f"another transaction has used nonce {tree.nonce}: a new one is made"
+            await trees.put_back(tx, tree.tree_id, TreeState.ABANDONED, error=error, now=self._clock.now())
         _log.warning("another transaction has our nonce: is the key used elsewhere?", nonce=tree.nonce)
 
-    async def _confirm(self, tree: Tree, receipt: TransactionReceipt, event: AnchoredEvent) -> int:
+    async def _confirm(
+        self, tree: Tree, attempts: Sequence[Attempt], receipt: TransactionReceipt, event: AnchoredEvent
+    ) -> int:
         now = self._clock.now()
         async with self._database.transaction() as tx:
             if event.tx_hash != receipt.tx_hash:  # the root stood already: its event is what receipts must name
                 await transactions.adopt(tx, tree.tree_id, event, now=now)
             await transactions.settle(tx, tree.tree_id, TransactionState.CONFIRMED, tx_hash=event.tx_hash, now=now)
+            if receipt.succeeded:
+                await chains.recover(tx, tree.chain_id, signed_at=_of(receipt, attempts).signed_at)
+            else:  # somebody else anchored the root that ours was refused
+                await transactions.mark_reverted(tx, receipt.tx_hash)
             confirmed = await trees.confirm(tx, tree.tree_id, now=now)
         metrics.transactions.labels(self._chain.name, "confirmed").inc()
         metrics.confirmed_roots.labels(self._chain.name).inc(confirmed)
@@ -108,15 +121,52 @@ class Settling:
         _log.info("confirmed", tx_hash=event.tx_hash, roots=confirmed)
         return confirmed
 
-    async def _fail(self, tree: Tree, receipt: TransactionReceipt, what: str) -> int:
+    async def _put_back(self, tree: Tree, attempts: Sequence[Attempt], receipt: TransactionReceipt) -> None:
+        """The transaction used its nonce up for nothing: its roots are in the line again, with the reason.
+
+        None of them is given up, and nobody is told: the next transaction for them may do it. What keeps us from paying
+        for one after another is `chains.refuse`, and the estimate before each signature.
+        """
+        what = await self._what_became(tree, attempts, receipt)
         now = self._clock.now()
         async with self._database.transaction() as tx:
             await transactions.settle(tx, tree.tree_id, TransactionState.REVERTED, tx_hash=receipt.tx_hash, now=now)
-            failed = await trees.fail(tx, tree.tree_id, error=f"transaction {receipt.tx_hash} {what}", now=now)
+            if receipt.succeeded:  # one that did not succeed was counted when it came into its block
+                await self._refuse(tx, tree, receipt, what)
+            back = await trees.put_back(tx, tree.tree_id, TreeState.FAILED, error=what, now=now)
         metrics.transactions.labels(self._chain.name, "failed").inc()
         metrics.gas.labels(self._chain.name).inc(receipt.gas_used)
-        _log.error("a transaction failed", tx_hash=receipt.tx_hash, what=what, roots=failed)
-        return failed
+        _log.error("a transaction failed: its roots go back to the line", what=what, nonce=tree.nonce, roots=back)
+
+    async def _refuse(self, tx: Transaction, tree: Tree, receipt: TransactionReceipt, what: str) -> None:
+        count = await chains.refuse(
+            tx, chain_id=tree.chain_id, sender=self._chain.sender, refusal=what, now=self._clock.now()
+        )
+        _log.error("a transaction was executed in vain", tx_hash=receipt.tx_hash, what=what, in_a_row=count)
+
+    async def _what_became(self, tree: Tree, attempts: Sequence[Attempt], receipt: TransactionReceipt) -> str:
+        """Say what happened to a transaction that did not anchor its root, for operators and whoever else asks."""
+        if receipt.succeeded:
+            return f"transaction {receipt.tx_hash} was executed and did not anchor the root"
+        if receipt.gas_used == _of(receipt, attempts).gas_limit:
+            return f"transaction {receipt.tx_hash} was executed and ran out of gas"
+        reason = await self._reason(tree, receipt)
+        return f"transaction {receipt.tx_hash} was executed and refused by the contract" + (reason and f": {reason}")
+
+    async def _reason(self, tree: Tree, receipt: TransactionReceipt) -> str:
+        """A receipt carries no reason. The contract, asked the same on the state after the block, often has one."""
+        assert tree.sender is not None  # noqa: S101 - given with the nonce, before anything is signed
+        try:
+            found = await self._chain.why_refused(
+                tree.sized_root, sender=tree.sender, block_number=receipt.block_number
+            )
+        except (ChainRefused, ChainUnavailable):  # a nicety, which must not keep the roots from their line
+            return ""
+        return found[:_LONGEST_REASON]
+
+
+def _of(receipt: TransactionReceipt, attempts: Sequence[Attempt]) -> Attempt:
+    return next(attempt for attempt in attempts if attempt.tx_hash == receipt.tx_hash)
 
 
 def _event_of(tree: Tree, receipt: TransactionReceipt) -> AnchoredEvent | None:

@@ -134,9 +134,16 @@ async def list_anchors(
     return [_anchor(row) for row in await tx.connection.execute(query)]
 
 
-async def retry_failed(tx: Transaction, anchor_id: UUID) -> bool:
-    """Put a FAILED anchor back in line and forget its failure's report; return whether it was FAILED."""
-    done = await tx.connection.execute(
+async def hold_anchor(tx: Transaction, anchor_id: UUID) -> Anchor | None:
+    """Return an anchor that nobody else changes until the transaction ends."""
+    query = _anchors().where(anchors.c.anchor_id == anchor_id).with_for_update(of=anchors)
+    row = (await tx.connection.execute(query)).one_or_none()
+    return None if row is None else _anchor(row)
+
+
+async def retry_failed(tx: Transaction, anchor_id: UUID) -> None:
+    """Put a FAILED anchor back in line and forget its failure's report."""
+    await tx.connection.execute(
         update(anchors)
         .where(anchors.c.anchor_id == anchor_id, anchors.c.state == AnchorState.FAILED.name)
         .values(
@@ -150,7 +157,6 @@ async def retry_failed(tx: Transaction, anchor_id: UUID) -> bool:
             reported_at=None,
         )
     )
-    return done.rowcount == 1
 
 
 async def count_unfinished(tx: Transaction, chain: str) -> Mapping[AnchorState, int]:

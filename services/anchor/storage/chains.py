@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from services.anchor.model import Standing
+from services.anchor.model import Standing, pause_after_refusals
 from services.anchor.tables import chains
 from services.common.database import Transaction
 
@@ -20,11 +20,46 @@ async def say(tx: Transaction, *, chain_id: int, sender: str, waits_for: str, no
 
 async def standing(tx: Transaction, chain_id: int) -> Standing:
     """Return all that the writer has said about a chain."""
-    query = select(chains.c.sender, chains.c.waits_for, chains.c.last_error, chains.c.last_error_at).where(
-        chains.c.chain_id == chain_id
-    )
+    query = select(
+        chains.c.sender,
+        chains.c.waits_for,
+        chains.c.last_error,
+        chains.c.last_error_at,
+        chains.c.refusals,
+        chains.c.refusal,
+        chains.c.held_until,
+    ).where(chains.c.chain_id == chain_id)
     row = (await tx.connection.execute(query)).one_or_none()
-    return Standing() if row is None else Standing(row.sender, row.waits_for, row.last_error, row.last_error_at)
+    return Standing() if row is None else Standing(*row)
+
+
+async def refuse(tx: Transaction, *, chain_id: int, sender: str, refusal: str, now: datetime) -> int:
+    """Count a transaction that was executed in vain, and let nothing new be signed for a while; return the count."""
+    row = {"refusal": refusal, "refused_at": now, "updated_at": now}
+    counted = (
+        insert(chains)
+        .values(row | {"chain_id": chain_id, "sender": sender, "refusals": 1})
+        .on_conflict_do_update(index_elements=["chain_id"], set_=row | {"refusals": chains.c.refusals + 1})
+        .returning(chains.c.refusals)
+    )
+    count: int = (await tx.connection.execute(counted)).scalar_one()
+    until = now + pause_after_refusals(count)
+    await tx.connection.execute(update(chains).where(chains.c.chain_id == chain_id).values(held_until=until))
+    return count
+
+
+async def lift(tx: Transaction, chain_id: int) -> None:
+    """Let new transactions be signed at once; the next one in vain makes the pause that it would have made."""
+    await tx.connection.execute(update(chains).where(chains.c.chain_id == chain_id).values(held_until=None))
+
+
+async def recover(tx: Transaction, chain_id: int, *, signed_at: datetime) -> None:
+    """A transaction anchored its root: if it was signed after the last one in vain, that is over.
+
+    One that was signed before says nothing: it had only not been deep enough yet.
+    """
+    over = (chains.c.chain_id == chain_id) & (chains.c.refused_at <= signed_at)
+    await tx.connection.execute(update(chains).where(over).values(refusals=0, refusal="", held_until=None))
 
 
 async def said(tx: Transaction, chain_id: int) -> tuple[str, str]:

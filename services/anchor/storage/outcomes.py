@@ -10,8 +10,8 @@ from services.anchor.model import AnchorState, Outcome
 from services.anchor.tables import anchor_trees, anchors, transactions
 from services.common.database import Transaction
 
-_HEARD = (anchors.c.kind == "BATCH", anchors.c.position == 0)
-"""Whose outcome Factory hears of: a batch's, on the chain that completes it."""
+_HEARD = (anchors.c.kind == "BATCH", anchors.c.position == 0, anchors.c.state == AnchorState.CONFIRMED.name)
+"""What Factory hears of: that a batch's root is confirmed, on the chain that completes it."""
 
 
 async def due(tx: Transaction, *, now: datetime, limit: int) -> Sequence[Outcome]:
@@ -38,7 +38,6 @@ async def due(tx: Transaction, *, now: datetime, limit: int) -> Sequence[Outcome
             batch_id=row.batch_id,
             merkle_root=row.merkle_root,
             state=AnchorState[row.state],
-            error=row.error,
             tx_hash=row.tx_hash,
             block_number=row.block_number or 0,
             chain_id=row.chain_id,

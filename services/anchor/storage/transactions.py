@@ -128,6 +128,13 @@ async def settle(tx: Transaction, tree_id: UUID, final: TransactionState, *, tx_
     )
 
 
+async def mark_reverted(tx: Transaction, tx_hash: str) -> None:
+    """Note of a transaction that it was executed and refused, where its root was anchored by another one."""
+    await tx.connection.execute(
+        update(transactions).where(transactions.c.tx_hash == tx_hash).values(state=TransactionState.REVERTED.name)
+    )
+
+
 async def drop_all(tx: Transaction, tree_id: UUID) -> None:
     """Give up every attempt of a tree whose nonce another transaction has used for good."""
     await tx.connection.execute(

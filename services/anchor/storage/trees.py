@@ -199,7 +199,8 @@ async def give_nonce(tx: Transaction, tree_id: UUID, *, contract: str, sender: s
         raise ConcurrentUpdate from error
     if given.rowcount != 1:
         return False
-    await tx.connection.execute(_change_anchors(tree_id, AnchorState.PENDING, AnchorState.SUBMITTED))
+    on_its_way = _change_anchors(tree_id, AnchorState.PENDING, AnchorState.SUBMITTED)
+    await tx.connection.execute(on_its_way.values(error=""))
     return True
 
 
@@ -212,21 +213,18 @@ async def confirm(tx: Transaction, tree_id: UUID, *, now: datetime) -> int:
     return (await tx.connection.execute(confirmed.values(confirmed_at=now, next_report_at=now))).rowcount
 
 
-async def fail(tx: Transaction, tree_id: UUID, *, error: str, now: datetime) -> int:
-    """SUBMITTED -> FAILED, anchors too, each with an outcome to report; return how many anchors that were."""
-    change = _change(tree_id, TreeState.SUBMITTED, TreeState.FAILED).values(settled_at=now)
+async def put_back(tx: Transaction, tree_id: UUID, after: TreeState, *, error: str, now: datetime) -> int:
+    """SUBMITTED -> FAILED or ABANDONED; its anchors go back to the line, each with the reason; return how many.
+
+    The tree keeps its nonce, which is used up.
+    """
+    change = _change(tree_id, TreeState.SUBMITTED, after).values(settled_at=now)
     if (await tx.connection.execute(change)).rowcount != 1:
         return 0
-    failed = _change_anchors(tree_id, AnchorState.SUBMITTED, AnchorState.FAILED)
-    return (await tx.connection.execute(failed.values(error=error, next_report_at=now))).rowcount
-
-
-async def abandon(tx: Transaction, tree_id: UUID, *, now: datetime) -> None:
-    """SUBMITTED -> ABANDONED; its anchors go back to the line as if they had never had a tree."""
-    change = _change(tree_id, TreeState.SUBMITTED, TreeState.ABANDONED).values(settled_at=now)
-    if (await tx.connection.execute(change)).rowcount == 1:
-        back = _change_anchors(tree_id, AnchorState.SUBMITTED, AnchorState.PENDING)
-        await tx.connection.execute(back.values(tree_id=None, leaf_index=None, inclusion_path=None))
+    back = _change_anchors(tree_id, AnchorState.SUBMITTED, AnchorState.PENDING)
+    return (
+        await tx.connection.execute(back.values(tree_id=None, leaf_index=None, inclusion_path=None, error=error))
+    ).rowcount
 
 
 async def rehearse(tx: Transaction, *, now: datetime) -> int:

@@ -13,8 +13,11 @@ from deploy.local.anvil import CHAIN_ID, Anvil
 from deploy.local.free_ports import take_port
 from deploy.local.valkey import Valkey
 from services.anchor.app import open_app
+from services.anchor.chain import EvmChain
 from services.anchor.contract.deploy import Deployment
+from services.anchor.node import open_rpc
 from services.anchor.settings import Settings, WorkerSettings
+from services.anchor.signer import FileSigner
 from services.anchor.worker_app import serve
 from services.common.caller import Role
 from tests.conftest import DatabaseUrl
@@ -22,7 +25,7 @@ from tests.rpc.anchor.recording_factory import RecordingFactory
 from tests.rpc.calls import Client
 from tests.rpc.conftest import TokenKeys
 from tests.storage.anchor_chain.conftest import anvil, anvil_process, deployment, node, owner  # noqa: F401 - shared
-from tests.storage.anchor_chain.development import WRITER, write_key
+from tests.storage.anchor_chain.development import CEILING_WEI, WRITER, write_key
 from voketag.anchor.v1 import anchor_pb2_grpc
 
 Worker = Callable[[], AbstractAsyncContextManager[None]]
@@ -84,6 +87,24 @@ def operator(anchor_as: Callable[..., Client], token_keys: TokenKeys) -> Client:
 def anybody(anchor_as: Callable[..., Client]) -> Client:
     """Anchor, called without credentials."""
     return anchor_as()
+
+
+@pytest.fixture
+async def chain(
+    anvil: Anvil,  # noqa: F811
+    deployment: Deployment,  # noqa: F811
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[EvmChain]:
+    """The contract as its writer sees it, beside the worker."""
+    chain = EvmChain(
+        rpc=await open_rpc(anvil.url),
+        chain_id=CHAIN_ID,
+        fee_ceiling_wei=CEILING_WEI,
+        contract_address=deployment.contract_address,
+        signer=FileSigner(write_key(tmp_path_factory.mktemp("writer"), WRITER)),
+    )
+    yield chain
+    await chain.aclose()
 
 
 @pytest.fixture

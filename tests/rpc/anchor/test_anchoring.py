@@ -1,16 +1,20 @@
 """From SubmitAnchor to Factory's knowledge of it, with the worker running."""
 
 import asyncio
+import time
 from uuid import uuid4
 
 import pytest
 
 from deploy.local.anvil import CHAIN_ID, Anvil
+from services.anchor.chain import EvmChain
+from services.anchor.signer import FileSigner
 from tests.rpc.anchor.conftest import Worker
 from tests.rpc.anchor.patience import eventually
 from tests.rpc.anchor.recording_factory import RecordingFactory
 from tests.rpc.calls import Client, refusal
-from tests.storage.anchor_chain.development import mine
+from tests.storage.anchor.test_misbehaving_chain import set_writer
+from tests.storage.anchor_chain.development import GWEI, hold_blocks, mine, mined
 from voketag.anchor.v1 import anchor_pb2
 
 ROOT, OTHER_ROOT = "01" * 32, "02" * 32
@@ -92,11 +96,58 @@ async def test_an_unknown_batch_has_no_anchor(anybody: Client) -> None:
     assert (refused.code, refused.reason) == ("NOT_FOUND", "ANCHOR_NOT_FOUND")
 
 
-async def test_a_pending_anchor_cannot_be_retried(anchor: Client) -> None:
+async def test_a_waiting_anchor_can_be_tried_now_and_a_confirmed_one_cannot(
+    anchor: Client, worker: Worker, anvil: Anvil, recording_factory: RecordingFactory
+) -> None:
     submitted = await submit(anchor)
-    refused = await refusal(anchor.RetryAnchor(anchor_pb2.RetryAnchorRequest(anchor_id=submitted.anchor_id)))
+    retry = anchor_pb2.RetryAnchorRequest(anchor_id=submitted.anchor_id)
+    assert await anchor.RetryAnchor(retry) == submitted
+    async with worker():
+        await eventually(lambda: mine(anvil) or bool(recording_factory.heard))
+    refused = await refusal(anchor.RetryAnchor(retry))
     assert (refused.code, refused.reason) == ("FAILED_PRECONDITION", "ANCHOR_STATE")
-    assert refused.metadata == {"state": "PENDING"}
+    assert refused.metadata == {"state": "CONFIRMED"}
+
+
+async def test_a_refused_transaction_is_seen_in_the_anchor_and_the_chain_s_status_and_retried(
+    *,
+    anchor: Client,
+    anybody: Client,
+    worker: Worker,
+    anvil: Anvil,
+    chain: EvmChain,
+    owner: FileSigner,
+    recording_factory: RecordingFactory,
+) -> None:
+    hold_blocks(anvil)
+    submitted = await submit(anchor)
+
+    async def is_in(state: anchor_pb2.AnchorState) -> bool:
+        return (await get(anchor, submitted.batch_id)).state == state
+
+    async with worker():
+        await eventually(lambda: int(anvil.call("txpool_status")["pending"], 16) > 0)
+        await set_writer(chain, owner, allowed=False, tip_wei=50 * GWEI)
+        for _ in range(2):
+            mine(anvil)
+        await eventually(lambda: is_in(anchor_pb2.ANCHOR_STATE_PENDING))
+        anvil.call("evm_setAutomine", True)
+        await mined(chain, await set_writer(chain, owner, allowed=True))
+
+        async def says_why() -> bool:
+            return "not a writer; the next try is at" in (await get(anchor, submitted.batch_id)).error
+
+        await eventually(says_why)
+        status = await anybody.GetChainStatus(anchor_pb2.GetChainStatusRequest())
+        assert (status.pending, status.failed, status.refused_in_a_row) == (1, 0, 1)
+        assert "refused by the contract: not a writer" in status.waits_for
+        assert status.last_error == status.waits_for
+        assert 0 < status.held_until.seconds - time.time() <= 15
+        assert recording_factory.heard == []
+        await anchor.RetryAnchor(anchor_pb2.RetryAnchorRequest(anchor_id=submitted.anchor_id))
+        await eventually(lambda: mine(anvil) or bool(recording_factory.heard), seconds=10)
+    (outcome,) = recording_factory.heard
+    assert outcome.HasField("confirmed")
 
 
 async def test_pages_of_anchors_hold_together(anchor: Client, operator: Client) -> None:

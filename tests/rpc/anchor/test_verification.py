@@ -1,6 +1,5 @@
 """Checks read the chain: each way to fail has its own answer, and a chain that is away is no answer."""
 
-from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import asyncpg
@@ -61,22 +60,6 @@ async def confirmed(anchor: Client, worker: Worker, anvil: Anvil) -> anchor_pb2.
         mine(anvil)
         await eventually(lambda: is_(anchor_pb2.ANCHOR_STATE_CONFIRMED))
     return found
-
-
-@pytest.fixture
-async def chain(
-    anvil: Anvil, deployment: Deployment, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[EvmChain]:
-    """The contract as its writer sees it, beside the worker."""
-    chain = EvmChain(
-        rpc=await open_rpc(anvil.url),
-        chain_id=CHAIN_ID,
-        fee_ceiling_wei=CEILING_WEI,
-        contract_address=deployment.contract_address,
-        signer=FileSigner(write_key(tmp_path_factory.mktemp("writer"), WRITER)),
-    )
-    yield chain
-    await chain.aclose()
 
 
 async def test_a_confirmed_batch_is_valid_by_the_chains_own_word(

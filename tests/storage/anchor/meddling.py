@@ -25,6 +25,8 @@ class MeddlingNode:
         """It says that it takes transactions, and passes none on."""
         self.lies: dict[str, Lie] = {}
         """By method."""
+        self.refuses: Callable[[str, list[Any]], bool] = lambda _method, _parameters: False
+        """Which questions, by method and parameters, it answers as a node does that has not kept that state."""
         self.asked: list[str] = []
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -37,6 +39,9 @@ class MeddlingNode:
         if self.swallows and method == "eth_sendRawTransaction":
             raw = bytes.fromhex(parameters[0].removeprefix("0x"))
             return web.json_response({"jsonrpc": "2.0", "id": question["id"], "result": "0x" + keccak(raw).hex()})
+        if self.refuses(method, parameters):
+            error = {"code": -32000, "message": "missing trie node"}
+            return web.json_response({"jsonrpc": "2.0", "id": question["id"], "error": error})
         async with ClientSession() as session, session.post(self.upstream, json=question) as found:
             document = await found.json(content_type=None)
         if method in self.lies:

@@ -1,12 +1,11 @@
 """What can happen to the chain, one thing a test, through the worker's own rounds. `test_faults_at_random` mixes them.
 
-Reorganisations, refused transactions, foreign transactions on our nonce and what a pool drops are in
-`test_misbehaving_chain`, workers that die or are two in `test_killed_between_steps`.
+Reorganisations, foreign transactions on our nonce and what a pool drops are in `test_misbehaving_chain`, transactions
+that are mined in vain in `test_refused_transactions`, workers that die or are two in `test_killed_between_steps`.
 """
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 
@@ -19,7 +18,6 @@ from services.anchor.operations.guarding import Guarding
 from services.anchor.signer import FileSigner
 from tests.storage.anchor.line import Line
 from tests.storage.anchor.meddling import MeddlingNode, meddling_node
-from tests.storage.anchor.test_misbehaving_chain import set_writer
 from tests.storage.anchor.truth import WatchfulFactory, anchored_twice, unanchored
 from tests.storage.anchor_chain.development import GWEI, WRITER, OpenChain, empty, hold_blocks, mine
 
@@ -183,31 +181,3 @@ async def test_a_chain_started_anew_with_the_contract_at_its_address_is_noticed_
         await look(faulty)
         await finish(faulty)
         assert len(await faulty.transactions()) == 1, "the same transaction, on the new chain"
-
-
-async def test_factory_away_for_an_hour_hears_of_each_outcome_in_its_order(
-    faulty: Line, anvil: Anvil, chain: EvmChain, owner: FileSigner
-) -> None:
-    """One batch fails, another fails and is retried meanwhile: of each Factory hears the last word, and none after."""
-    submitted = await faulty.submit(ROOT, OTHER_ROOT)
-    hold_blocks(anvil)
-    await faulty.send()
-    await set_writer(chain, owner, allowed=False, tip_wei=50 * GWEI)
-    mine(anvil)
-    await faulty.latest_mined()
-    mine(anvil)
-    faulty.factory.away = True
-    await faulty.settling.settle()
-    anvil.call("evm_setAutomine", True)
-    await set_writer(chain, owner, allowed=True)
-    await faulty.anchors.retry(submitted[0].anchor_id)
-    for _ in range(30):
-        await look(faulty, seconds=120)
-        mine(anvil)
-    assert faulty.factory.heard == []
-    faulty.factory.away = False
-    await finish(faulty)
-    heard: dict[UUID, list[AnchorState]] = {anchor.batch_id: [] for anchor in submitted}
-    for outcome in faulty.factory.heard:
-        heard[outcome.batch_id].append(outcome.state)
-    assert [heard[anchor.batch_id] for anchor in submitted] == [[AnchorState.CONFIRMED], [AnchorState.FAILED]]

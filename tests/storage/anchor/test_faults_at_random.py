@@ -11,11 +11,12 @@ from deploy.local.anvil import Anvil
 from deploy.local.errors import StackError
 from services.anchor.chain import EvmChain
 from services.anchor.chain_errors import ChainRefused
+from services.anchor.model import AnchorState
 from services.anchor.signer import FileSigner
 from services.common.errors import VokeTagError
 from tests.storage.anchor.line import Line
 from tests.storage.anchor.meddling import MeddlingNode, meddling_node
-from tests.storage.anchor.test_misbehaving_chain import foreign
+from tests.storage.anchor.test_misbehaving_chain import foreign, set_writer
 from tests.storage.anchor.truth import WatchfulFactory, anchored_twice, unanchored
 from tests.storage.anchor_chain.development import GWEI, OpenChain, hold_blocks, mine
 
@@ -25,11 +26,14 @@ DEPTH = 3
 class Trouble:
     """A line, its chain and what can be done to both; every step is one that a worker takes, or that befalls it."""
 
-    def __init__(self, line: Line, node: MeddlingNode, direct: EvmChain, writer: FileSigner) -> None:
+    def __init__(
+        self, line: Line, node: MeddlingNode, direct: EvmChain, *, writer: FileSigner, owner: FileSigner
+    ) -> None:
         self.line = line
         self.node = node
         self.direct = direct
         self.writer = writer
+        self.owner = owner
         self.roots = 0
 
     async def submit(self) -> None:
@@ -97,6 +101,35 @@ class Trouble:
         """A foreign transaction takes the next nonce, if the pool lets it."""
         await foreign(self.direct, self.writer, nonce=await self.direct.mined_nonce())
 
+    async def forbid(self) -> None:
+        """The key may not write any more; what waits for its block beside this finds that out in the block."""
+        await set_writer(self.direct, self.owner, allowed=False, tip_wei=50 * GWEI)
+
+    async def allow(self) -> None:
+        """The key may write."""
+        await set_writer(self.direct, self.owner, allowed=True, tip_wei=60 * GWEI)
+
+    async def be_refused(self) -> None:
+        """What was signed meets a contract that refuses it, in a block and at its depth, and then may write again."""
+        await self.line.collecting.collect()
+        await self.line.sending.sign()
+        await self.die_after_broadcast()
+        await self.forbid()
+        mine(self.line.anvil)
+        await self.allow()
+        for _ in range(DEPTH):
+            mine(self.line.anvil)
+        await self.look()
+
+    async def starve(self) -> None:
+        """The node's estimates are too low: what is signed runs out of gas."""
+        self.node.lies["eth_estimateGas"] = lambda _parameters, _true: hex(35_000)
+
+    async def retry(self) -> None:
+        """Somebody wants all that waits to be tried now."""
+        for row in await self.line.rows("SELECT anchor_id FROM anchor.anchors WHERE state = 'PENDING'"):
+            await self.line.anchors.retry(row.anchor_id)
+
     async def down(self) -> None:
         """The node answers nothing."""
         self.node.status = 503
@@ -113,12 +146,15 @@ class Trouble:
         """The node is as it should be."""
         self.node.status = 200
         self.node.swallows = False
+        self.node.lies.clear()
 
     async def recover(self) -> None:
         """All trouble is over; the chain goes on until nothing is left to do."""
         await self.well()
+        self.line.anvil.call("anvil_dropAllTransactions")
+        await self.allow()
         for _ in range(60):
-            self.line.clock.pass_by(20)
+            self.line.clock.pass_by(60)
             await self.line.writer.look()
             await self.line.reporting.report()
             mine(self.line.anvil)
@@ -132,20 +168,21 @@ class Trouble:
 STEPS: tuple[Callable[[Trouble], Awaitable[None]], ...] = (
     *(Trouble.submit, Trouble.look, Trouble.two_look, Trouble.die_after_signing, Trouble.die_after_broadcast),
     *(Trouble.report, Trouble.lose_report, Trouble.mine, Trouble.reorganise, Trouble.drop, Trouble.base_fee_up),
+    *(Trouble.forbid, Trouble.allow, Trouble.be_refused, Trouble.starve, Trouble.retry),
     *(Trouble.time_passes, Trouble.use_the_key_elsewhere, Trouble.down, Trouble.limited, Trouble.swallow, Trouble.well),
 )
 
 
 @pytest.fixture
 async def trouble(
-    line: Line, anvil: Anvil, chain: EvmChain, writer: FileSigner, open_chain: OpenChain
+    *, line: Line, anvil: Anvil, chain: EvmChain, writer: FileSigner, owner: FileSigner, open_chain: OpenChain
 ) -> AsyncIterator[Trouble]:
     async with meddling_node(anvil.url) as node:
         line.chain = await open_chain(node.url, chain.contract_address, writer)
         line.confirmations = DEPTH
         line.factory = WatchfulFactory(anvil, chain.contract_address, depth=DEPTH)  # type: ignore[assignment]
         hold_blocks(anvil)
-        yield Trouble(line, node, chain, writer)
+        yield Trouble(line, node, chain, writer=writer, owner=owner)
 
 
 @settings(
@@ -174,6 +211,7 @@ async def test_whatever_happens_each_root_is_confirmed_once_and_told_no_earlier(
     assert line.factory.too_early == []  # type: ignore[attr-defined]
     states = await line.rows("SELECT DISTINCT state FROM anchor.anchors")
     assert [row.state for row in states] == ["CONFIRMED"]
+    assert {outcome.state for outcome in line.factory.heard} == {AnchorState.CONFIRMED}
     heard = {outcome.batch_id for outcome in line.factory.heard}
     assert len(heard) == trouble.roots
     mined = await line.rows(

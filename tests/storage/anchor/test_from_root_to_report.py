@@ -6,7 +6,7 @@ import pytest
 
 from services.anchor.chain import EvmChain
 from services.anchor.model import AnchorState
-from services.common.errors import AnchorNotFound, RootConflict, WrongAnchorState
+from services.common.errors import RootConflict
 from tests.storage.anchor.line import Line
 from voketag_kernel.receipts import root_leaf_data
 from voketag_kernel.rfc6962 import leaf_hash, root, verify_inclusion
@@ -103,14 +103,6 @@ async def test_a_full_tree_waits_for_nothing(line: Line) -> None:
     line.max_roots = 2
     await line.submit(*roots(2))
     assert await line.collecting.seconds_to_wait() == 0
-
-
-async def test_only_a_failed_anchor_can_be_retried(line: Line) -> None:
-    (anchor,) = await line.submit(ROOT)
-    with pytest.raises(WrongAnchorState):
-        await line.anchors.retry(anchor.anchor_id)
-    with pytest.raises(AnchorNotFound):
-        await line.anchors.retry(anchor.batch_id)
 
 
 async def test_pages_go_from_the_newest_to_the_oldest_without_gaps(line: Line) -> None:

@@ -1,4 +1,4 @@
-"""Reorganisations, stuck, failed and foreign transactions: a root is confirmed once, or it waits with a reason."""
+"""Reorganisations, stuck and foreign transactions: a root is confirmed once, or it waits with a reason."""
 
 import pytest
 
@@ -191,35 +191,6 @@ async def set_writer(chain: EvmChain, owner: FileSigner, *, allowed: bool, tip_w
     return signed.tx_hash
 
 
-async def test_a_refused_transaction_fails_its_anchors_and_a_retry_goes_on(
-    line: Line, chain: EvmChain, anvil: Anvil, owner: FileSigner
-) -> None:
-    submitted = await line.submit(ROOT, OTHER_ROOT)
-    hold_blocks(anvil)
-    await line.send()
-    await set_writer(chain, owner, allowed=False, tip_wei=50 * GWEI)  # mined first, for its tip
-    mine(anvil)
-    receipt = await line.latest_mined()
-    assert not receipt.succeeded
-    assert await line.settling.settle() == 2
-    await line.reporting.report()
-    assert [outcome.state for outcome in line.factory.heard] == [AnchorState.FAILED] * 2
-    assert {outcome.error for outcome in line.factory.heard} == {
-        f"transaction {receipt.tx_hash} was executed and refused by the contract"
-    }
-    anvil.call("evm_setAutomine", True)
-    await mined(chain, await set_writer(chain, owner, allowed=True))
-    retried = await line.anchors.retry(submitted[0].anchor_id)
-    assert (retried.state, retried.error, retried.inclusion) == (AnchorState.PENDING, "", None)
-    await line.send()
-    await line.latest_mined()
-    await line.settling.settle()
-    await line.reporting.report()
-    assert [await line.state(anchor) for anchor in submitted] == [AnchorState.CONFIRMED, AnchorState.FAILED]
-    assert line.factory.heard[-1].batch_id == submitted[0].batch_id
-    assert line.factory.heard[-1].state is AnchorState.CONFIRMED
-
-
 async def test_a_key_that_may_not_write_fails_nothing(line: Line, chain: EvmChain, owner: FileSigner) -> None:
     await mined(chain, await set_writer(chain, owner, allowed=False))
     (anchor,) = await line.submit(ROOT)
@@ -261,6 +232,7 @@ async def test_a_nonce_that_another_transaction_took_for_good_sends_the_roots_ba
     await line.settling.settle()
     found = await line.anchors.get(anchor.batch_id)
     assert (found.state, found.inclusion) == (AnchorState.PENDING, None)
+    assert found.error == "another transaction has used nonce 0: a new one is made"
     await line.send()
     await line.latest_mined()
     mine(anvil)

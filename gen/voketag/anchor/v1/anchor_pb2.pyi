@@ -29,13 +29,15 @@ class _AnchorStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AnchorSta
     ANCHOR_STATE_UNSPECIFIED: _AnchorState.ValueType  # 0
     """Never sent."""
     ANCHOR_STATE_PENDING: _AnchorState.ValueType  # 1
-    """Waits for a transaction."""
+    """Waits for a transaction, the first one or, as `error` says then, another one: after a transaction that the contract
+    refused, or whose nonce was used elsewhere, the root is in line again.
+    """
     ANCHOR_STATE_SUBMITTED: _AnchorState.ValueType  # 2
     """In a transaction that is not deep enough yet."""
     ANCHOR_STATE_CONFIRMED: _AnchorState.ValueType  # 3
     """On the chain, deep enough."""
     ANCHOR_STATE_FAILED: _AnchorState.ValueType  # 4
-    """Given up; `error` says why. RetryAnchor goes on."""
+    """Not used: no root is given up. An earlier version left it after a refused transaction; RetryAnchor makes it PENDING."""
 
 class AnchorState(_AnchorState, metaclass=_AnchorStateEnumTypeWrapper):
     """The life of an anchor."""
@@ -43,13 +45,15 @@ class AnchorState(_AnchorState, metaclass=_AnchorStateEnumTypeWrapper):
 ANCHOR_STATE_UNSPECIFIED: AnchorState.ValueType  # 0
 """Never sent."""
 ANCHOR_STATE_PENDING: AnchorState.ValueType  # 1
-"""Waits for a transaction."""
+"""Waits for a transaction, the first one or, as `error` says then, another one: after a transaction that the contract
+refused, or whose nonce was used elsewhere, the root is in line again.
+"""
 ANCHOR_STATE_SUBMITTED: AnchorState.ValueType  # 2
 """In a transaction that is not deep enough yet."""
 ANCHOR_STATE_CONFIRMED: AnchorState.ValueType  # 3
 """On the chain, deep enough."""
 ANCHOR_STATE_FAILED: AnchorState.ValueType  # 4
-"""Given up; `error` says why. RetryAnchor goes on."""
+"""Not used: no root is given up. An earlier version left it after a refused transaction; RetryAnchor makes it PENDING."""
 Global___AnchorState: _TypeAlias = AnchorState  # noqa: Y015
 
 class _AnchorKind:
@@ -202,7 +206,7 @@ class Anchor(_message.Message):
     state: Global___AnchorState.ValueType
     """Where it stands."""
     error: _builtins.str
-    """Why it failed, or what it waits for."""
+    """What it waits for, or why it is in line again."""
     kind: Global___AnchorKind.ValueType
     """What the root is of."""
     urgent: _builtins.bool
@@ -269,7 +273,7 @@ class ChainAnchor(_message.Message):
     state: Global___AnchorState.ValueType
     """Where it stands on this chain."""
     error: _builtins.str
-    """Why it failed, or what it waits for."""
+    """What it waits for, or why it is in line again."""
     @_builtins.property
     def inclusion(self) -> Global___AnchorInclusion:
         """The transaction's part, from SUBMITTED on. On the dry chain: chain id 0, transaction `dry`, no contract."""
@@ -495,7 +499,7 @@ Global___ListAnchorsResponse: _TypeAlias = ListAnchorsResponse  # noqa: Y015
 
 @_typing.final
 class RetryAnchorRequest(_message.Message):
-    """Asks a failed anchor to go on."""
+    """Asks for an anchor to be tried now."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -504,7 +508,7 @@ class RetryAnchorRequest(_message.Message):
     anchor_id: _builtins.str
     """UUID."""
     request_id: _builtins.str
-    """Idempotency key, a UUID. A retry only ever moves FAILED to PENDING."""
+    """Idempotency key, a UUID. To try twice at once is to try once; it is accepted for uniformity."""
     def __init__(
         self,
         *,
@@ -856,6 +860,8 @@ class ChainStatus(_message.Message):
     LAST_ERROR_FIELD_NUMBER: _builtins.int
     LAST_ERROR_AT_FIELD_NUMBER: _builtins.int
     CHAINS_FIELD_NUMBER: _builtins.int
+    REFUSED_IN_A_ROW_FIELD_NUMBER: _builtins.int
+    HELD_UNTIL_FIELD_NUMBER: _builtins.int
     chain_id: _builtins.int
     """EIP-155 chain id."""
     contract: _builtins.str
@@ -881,7 +887,7 @@ class ChainStatus(_message.Message):
     oldest_pending_seconds: _builtins.int
     """Age in seconds of the oldest root that waits for a transaction; 0 when none does."""
     failed: _builtins.int
-    """Roots that were given up; RetryAnchor sets each going again."""
+    """Roots that an earlier version gave up; RetryAnchor sets each going again."""
     nonce: _builtins.int
     """The nonce of the signer's next transaction, after what is in blocks."""
     base_fee_wei: _builtins.str
@@ -892,6 +898,8 @@ class ChainStatus(_message.Message):
     """Why nothing moves; empty while all is well."""
     last_error: _builtins.str
     """The last reason for which nothing moved, also when it moves again."""
+    refused_in_a_row: _builtins.int
+    """Transactions in a row that were executed, and paid for, without anchoring their root; 0 once one has again."""
     @_builtins.property
     def head_time(self) -> _timestamp_pb2.Timestamp:
         """Time of the head block."""
@@ -903,6 +911,10 @@ class ChainStatus(_message.Message):
     @_builtins.property
     def chains(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of all chains that this service knows, the default one first: each can be asked about."""
+
+    @_builtins.property
+    def held_until(self) -> _timestamp_pb2.Timestamp:
+        """Until then nothing new is signed, because of them; RetryAnchor ends it. Absent when nothing is held back."""
 
     def __init__(
         self,
@@ -928,10 +940,12 @@ class ChainStatus(_message.Message):
         last_error: _builtins.str = ...,
         last_error_at: _timestamp_pb2.Timestamp | None = ...,
         chains: _abc.Iterable[_builtins.str] | None = ...,
+        refused_in_a_row: _builtins.int = ...,
+        held_until: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["head_time", b"head_time", "last_error_at", b"last_error_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["head_time", b"head_time", "held_until", b"held_until", "last_error_at", b"last_error_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance_wei", b"balance_wei", "base_fee_wei", b"base_fee_wei", "chain", b"chain", "chain_id", b"chain_id", "chains", b"chains", "confirmations_required", b"confirmations_required", "contract", b"contract", "cost_per_root_wei", b"cost_per_root_wei", "failed", b"failed", "head_age_seconds", b"head_age_seconds", "head_block", b"head_block", "head_time", b"head_time", "last_error", b"last_error", "last_error_at", b"last_error_at", "nonce", b"nonce", "oldest_pending_seconds", b"oldest_pending_seconds", "pending", b"pending", "reachable", b"reachable", "signer", b"signer", "submitted", b"submitted", "waits_for", b"waits_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance_wei", b"balance_wei", "base_fee_wei", b"base_fee_wei", "chain", b"chain", "chain_id", b"chain_id", "chains", b"chains", "confirmations_required", b"confirmations_required", "contract", b"contract", "cost_per_root_wei", b"cost_per_root_wei", "failed", b"failed", "head_age_seconds", b"head_age_seconds", "head_block", b"head_block", "head_time", b"head_time", "held_until", b"held_until", "last_error", b"last_error", "last_error_at", b"last_error_at", "nonce", b"nonce", "oldest_pending_seconds", b"oldest_pending_seconds", "pending", b"pending", "reachable", b"reachable", "refused_in_a_row", b"refused_in_a_row", "signer", b"signer", "submitted", b"submitted", "waits_for", b"waits_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

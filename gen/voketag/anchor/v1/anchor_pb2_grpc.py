@@ -104,7 +104,8 @@ class AnchorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RetryAnchor(self, request, context):
-        """Puts a FAILED anchor back in line. FAILED_PRECONDITION (ANCHOR_STATE) in any other state.
+        """Tries a PENDING anchor now: ends the pause that its chain makes after a transaction that the contract refused, for all
+        that waits there. FAILED_PRECONDITION (ANCHOR_STATE) for one that is on its way already, or confirmed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

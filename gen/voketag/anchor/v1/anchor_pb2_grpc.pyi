@@ -42,7 +42,9 @@ class AnchorServiceStub:
     ListAnchors: _grpc.UnaryUnaryMultiCallable[_anchor_pb2.ListAnchorsRequest, _anchor_pb2.ListAnchorsResponse]
     """Lists anchors, newest first."""
     RetryAnchor: _grpc.UnaryUnaryMultiCallable[_anchor_pb2.RetryAnchorRequest, _anchor_pb2.Anchor]
-    """Puts a FAILED anchor back in line. FAILED_PRECONDITION (ANCHOR_STATE) in any other state."""
+    """Tries a PENDING anchor now: ends the pause that its chain makes after a transaction that the contract refused, for all
+    that waits there. FAILED_PRECONDITION (ANCHOR_STATE) for one that is on its way already, or confirmed.
+    """
     VerifyBatch: _grpc.UnaryUnaryMultiCallable[_anchor_pb2.VerifyBatchRequest, _anchor_pb2.VerifyBatchResponse]
     """Asks the chain, not only the database, whether the batch's root is anchored. UNAVAILABLE (CHAIN_UNAVAILABLE) when
     no node answers: then nothing is known. This and the other checks are limited for each address:
@@ -74,7 +76,9 @@ class AnchorServiceAsyncStub(AnchorServiceStub):
     ListAnchors: _aio.UnaryUnaryMultiCallable[_anchor_pb2.ListAnchorsRequest, _anchor_pb2.ListAnchorsResponse]  # type: ignore[assignment]
     """Lists anchors, newest first."""
     RetryAnchor: _aio.UnaryUnaryMultiCallable[_anchor_pb2.RetryAnchorRequest, _anchor_pb2.Anchor]  # type: ignore[assignment]
-    """Puts a FAILED anchor back in line. FAILED_PRECONDITION (ANCHOR_STATE) in any other state."""
+    """Tries a PENDING anchor now: ends the pause that its chain makes after a transaction that the contract refused, for all
+    that waits there. FAILED_PRECONDITION (ANCHOR_STATE) for one that is on its way already, or confirmed.
+    """
     VerifyBatch: _aio.UnaryUnaryMultiCallable[_anchor_pb2.VerifyBatchRequest, _anchor_pb2.VerifyBatchResponse]  # type: ignore[assignment]
     """Asks the chain, not only the database, whether the batch's root is anchored. UNAVAILABLE (CHAIN_UNAVAILABLE) when
     no node answers: then nothing is known. This and the other checks are limited for each address:
@@ -127,7 +131,9 @@ class AnchorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _anchor_pb2.RetryAnchorRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_anchor_pb2.Anchor, _abc.Awaitable[_anchor_pb2.Anchor]]:
-        """Puts a FAILED anchor back in line. FAILED_PRECONDITION (ANCHOR_STATE) in any other state."""
+        """Tries a PENDING anchor now: ends the pause that its chain makes after a transaction that the contract refused, for all
+        that waits there. FAILED_PRECONDITION (ANCHOR_STATE) for one that is on its way already, or confirmed.
+        """
 
     @_abc_1.abstractmethod
     def VerifyBatch(

@@ -1831,7 +1831,7 @@ class ReportAnchorOutcomeRequest(_message.Message):
     merkle_root: _builtins.str
     """The root that was submitted, 64 hex digits. An outcome for another root is refused (ROOT_CONFLICT)."""
     failed: _builtins.str
-    """Anchoring was given up; the reason."""
+    """Anchoring was given up; the reason. This version of Anchor gives nothing up."""
     @_builtins.property
     def confirmed(self) -> Global___BatchAnchor:
         """The transaction is confirmed."""

@@ -15,6 +15,7 @@ from services.common.rpc.channels import channel
 from services.common.rpc.server import Server
 from services.common.tokens import ServiceTokens, TokenSigner, TokenVerifier
 from services.scan.breaker import Breaker
+from services.scan.database_clock import DatabaseClock, following
 from services.scan.facts import FactsCache
 from services.scan.fingerprint import Fingerprints
 from services.scan.hot_state import HotState
@@ -53,12 +54,13 @@ DESCRIPTOR = scan_pb2.DESCRIPTOR.services_by_name["ScanService"]
 async def open_app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Server]:
     """Start the server; it stops, gracefully, at the end of the block. A database that is away is waited for.
 
-    `clock` is the machine's unless a test brings one that jumps.
+    `clock` is the database's unless a test brings one that jumps.
     """
-    clock = clock or SystemClock()
+    database_clock = DatabaseClock()
+    clock = clock or database_clock
     keys = unit_keys.load(settings.unit_keys)
     verifier = TokenVerifier(public_keys=settings.token_public_keys, service="scan")
-    tokens = ServiceTokens(TokenSigner(key_file=settings.service_key, clock=clock))
+    tokens = ServiceTokens(TokenSigner(key_file=settings.service_key, clock=SystemClock()))
     fingerprints = Fingerprints.load(settings.fingerprint_key)
 
     async def authenticate(credential: str, _client_address: str) -> Caller:
@@ -79,6 +81,7 @@ async def open_app(settings: Settings, *, clock: Clock | None = None) -> AsyncIt
             for name in ("reads", "writes")
         ]
         await stack.enter_async_context(probing(reads, breaker))
+        await stack.enter_async_context(following(database_clock, reads))
         # Lists take their time, and must not be taken for a database that is slow to record scans.
         listing = await stack.enter_async_context(
             HeldConnection(dsn=settings.database_url, name="lists", timeout_seconds=_LIST_SECONDS)

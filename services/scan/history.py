@@ -16,6 +16,9 @@ _DAY = timedelta(seconds=DAY_SECONDS)
 _SESSION = timedelta(seconds=SESSION_SECONDS)
 _RECENT = timedelta(seconds=60)
 _RAPID = timedelta(seconds=30)
+_AHEAD = timedelta(seconds=60)
+"""How much later than now a recorded scan may be: a little, since processes never agree wholly. A later one was stamped
+by a clock that was wrong: nobody knows how long ago it was, so it is no part of what happened just now."""
 
 
 async def recorded_histories(
@@ -34,6 +37,7 @@ async def recorded_histories(
 
 def history_of(scans: Sequence[RecordedScan], seen: Sighting, now: datetime) -> RecentHistory:
     """Return the history that recorded scans tell, newest first, the one in hand among them."""
+    scans = [scan for scan in scans if scan.scanned_at <= now + _AHEAD]
     recent = sum(scan.scanned_at > now - _RECENT for scan in scans)
     began = _sessions(scans)
     placed = [scan for scan in scans[1:] if scan.cell]
@@ -44,9 +48,13 @@ def history_of(scans: Sequence[RecordedScan], seen: Sighting, now: datetime) -> 
         recent_sessions=sum(start > now - _RECENT for start in began.values()),
         devices=len(began),
         countries=len({scan.country for scan in scans if scan.country}),
-        previous=Visit(placed[0].cell, (now - placed[0].scanned_at).total_seconds()) if placed and seen.cell else None,
+        previous=_visit(placed[0], now) if placed and seen.cell else None,
         degraded=True,
     )
+
+
+def _visit(scan: RecordedScan, now: datetime) -> Visit:
+    return Visit(cell=scan.cell, seconds_ago=max(0.0, (now - scan.scanned_at).total_seconds()))
 
 
 def _sessions(scans: Sequence[RecordedScan]) -> dict[bytes, datetime]:

@@ -1,7 +1,7 @@
 """`python -m services.scan.worker`: upkeep of Scan's tables, and notices to Factory."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from functools import partial
 
@@ -10,6 +10,7 @@ from services.common.process import run
 from services.common.rpc.channels import channel
 from services.common.tokens import ServiceTokens, TokenSigner
 from services.common.upkeep import Job, Upkeep
+from services.scan.database_clock import DatabaseClock, following
 from services.scan.jobs import ensure_partitions, forget_checkpoints, forget_events, forget_hints, forget_reports
 from services.scan.ledger_key import LedgerKey
 from services.scan.operations.anchoring import CheckpointAnchoring
@@ -21,17 +22,20 @@ from services.scan.settings import WorkerSettings
 from services.scan.storage.connection import HeldConnection
 
 _STATEMENT_SECONDS = 30
+_LOOK_SECONDS = 0.1
 
 
 async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
     """Work until `stop` is set."""
-    clock = SystemClock()
     async with AsyncExitStack() as stack:
         connection = await stack.enter_async_context(
             HeldConnection(dsn=settings.database_url, name="worker", timeout_seconds=_STATEMENT_SECONDS)
         )
+        clock = DatabaseClock()
+        await stack.enter_async_context(following(clock, connection))
+        await _heard_of(clock, stop)
         factory = await stack.enter_async_context(channel(settings.factory_address))
-        tokens = ServiceTokens(TokenSigner(key_file=settings.service_key, clock=clock))
+        tokens = ServiceTokens(TokenSigner(key_file=settings.service_key, clock=SystemClock()))
         notices = Notices(connection=connection, taker=NoticeTaker(factory=factory, tokens=tokens), clock=clock)
         anchor = await stack.enter_async_context(channel(settings.anchor_address))
         anchoring = CheckpointAnchoring(
@@ -56,6 +60,13 @@ async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
                     clock=clock,
                 ).run(stop)
             )
+
+
+async def _heard_of(clock: DatabaseClock, stop: asyncio.Event) -> None:
+    """Wait for the time: by a guess at it, upkeep might delete what is to be kept."""
+    while not clock.is_set and not stop.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), _LOOK_SECONDS)
 
 
 def _jobs(

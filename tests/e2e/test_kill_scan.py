@@ -1,20 +1,23 @@
-"""Scan processes and PostgreSQL that die, or are stopped, under load: what was answered is in the books, once."""
+"""Parts of Scan that die, are stopped, or have their clock set, under load: what was answered is in the books, once."""
 
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from deploy.local.stack import LocalStack
 from tests.e2e import scan_faults
 from tests.e2e.edges import TRANSPORTS, Edge, edge_over
-from tests.e2e.faults import crash
-from tests.e2e.load import Load
+from tests.e2e.faults import clock_of_postgres, crash, wait_until
+from tests.e2e.load import Answer, Load
 from tests.e2e.scan_faults import (
     PROCESSES,
     assert_both_had_work,
     assert_clean,
     assert_in_the_books_once,
     assert_ledger_whole,
+    report_recovery,
     wait_for_recovery,
     wait_for_refusals,
     wait_for_verdicts,
@@ -104,3 +107,35 @@ def test_the_ledger_is_whole_though_its_leader_is_killed_over_and_over(breakable
             crash(breakable, "scan-worker", meanwhile=lambda: wait_for_verdicts(load))
     assert load.refusals == [], "scans do not wait for the ledger"
     assert_ledger_whole(breakable, load.verdicts)
+
+
+def test_scans_go_by_postgres_clock_wherever_it_is_set_to(breakable: LocalStack, codes: list[str]) -> None:
+    def off(answer: Answer) -> timedelta:
+        asked_at = datetime.fromtimestamp(time.time() - time.monotonic() + answer.asked_at, UTC)
+        return datetime.fromisoformat(answer.body["scanned_at"]) - asked_at
+
+    with (
+        clock_of_postgres(breakable, "voketag_scan") as set_off,
+        Load(breakable.credentials["edge_url"], codes) as load,
+    ):
+        wait_for_verdicts(load)
+        connected_again = time.monotonic()
+        set_off(timedelta(hours=2))
+        signed_later = "SELECT max(signed_at) > clock_timestamp() + interval '1 hour' FROM scan.ledger_checkpoints"
+        wait_until("the worker goes by it", lambda: breakable.sql(signed_later) == "t", seconds=10, every=0.2)
+        for hours in (-3, 0):
+            start = time.monotonic()
+            set_off(timedelta(hours=hours))
+            wait_until(
+                f"verdicts {hours} h from now",
+                lambda hours=hours: abs(off(load.verdicts[-1]) - timedelta(hours=hours)) < timedelta(seconds=5),  # type: ignore[misc]
+                seconds=5,
+            )
+            report_recovery("postgres' clock set by hours: verdicts go by it within", time.monotonic() - start)
+            wait_for_verdicts(load)
+    answers = [answer for answer in load.answers if answer.asked_at > connected_again]
+    assert [answer.body for answer in answers if not answer.recorded] == []
+    assert_in_the_books_once(breakable, load.verdicts)
+    assert_ledger_whole(breakable, load.verdicts)
+    told = {factor["factor"] for answer in answers for factor in answer.body["risk_factors"]}
+    assert told <= {"unusual_repetition"}, "one device scans over and over: that is all that may be said of it"

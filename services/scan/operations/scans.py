@@ -21,7 +21,7 @@ from services.common.batching import Batcher
 from services.common.clock import Clock
 from services.common.credentials import Credential, parse_credential
 from services.common.errors import RateLimited, Unavailable
-from services.common.ids import uuid7
+from services.common.ids import uuid7_at
 from services.common.logs import get_logger
 from services.scan import metrics, risk
 from services.scan.breaker import Breaker
@@ -232,7 +232,7 @@ class Scans:
         )
         score = risk.score_of(factors)
         return ScanEvent(
-            verification_id=uuid7(),
+            verification_id=uuid7_at(now),
             unit_id=facts.unit_id,
             batch_id=facts.batch.batch_id,
             scanned_at=now,

@@ -48,7 +48,11 @@ INSERT INTO scan.ledger_tiles (level, tile_index, hashes)
 SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::bytea[])
 ON CONFLICT (level, tile_index) DO UPDATE SET hashes = excluded.hashes
 """
-_SAVE_CHECKPOINT = "INSERT INTO scan.ledger_checkpoints (size, root, note, signed_at) VALUES ($1, $2, $3, $4)"
+# Never before the one before it, whatever the clock of the process says that signs.
+_SAVE_CHECKPOINT = """
+INSERT INTO scan.ledger_checkpoints (size, root, note, signed_at)
+SELECT $1, $2, $3, greatest($4, (SELECT signed_at FROM scan.ledger_checkpoints ORDER BY size DESC LIMIT 1))
+"""
 # LIMIT makes it a look-up by key for each wanted tile; a plain join may be planned as a scan of the whole table.
 _TILES = """
 SELECT tile.level, tile.tile_index, tile.hashes

@@ -2,6 +2,7 @@
 keys what recognises them."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -91,3 +92,10 @@ async def keys_of(connection: HeldConnection, key_ids: Sequence[str]) -> dict[st
 async def ping(connection: HeldConnection) -> None:
     """Ask PostgreSQL for a sign of life; Unavailable without one."""
     await connection.fetch("SELECT 1")
+
+
+async def time_of(connection: HeldConnection) -> datetime:
+    """Return PostgreSQL's time, in UTC; Unavailable when it is away."""
+    [[at]] = await connection.fetch("SELECT clock_timestamp()")
+    moment: datetime = at
+    return moment

@@ -19,7 +19,7 @@ from tests.rpc.scan.registry import Registry
 
 
 class SteppingClock:
-    """The machine's clock, so far off."""
+    """The clock, so far off."""
 
     def __init__(self) -> None:
         self.off = timedelta()
@@ -65,6 +65,7 @@ async def test_scans_go_on_whatever_the_clock_does(
             assert not answer.degraded
             assert abs(answer.scanned_at.ToDatetime(UTC) - clock.now()) < timedelta(seconds=10)
             answers.append(answer)
+        assert (await consumer.report(verification_id=answers[-1].verification_id, reason="damaged")).report_id
         sequenced += await sequencer.add_new(leader)
     await leader.close()
     assert [answer.history.total_scans for answer in answers] == list(range(1, len(answers) + 1))
@@ -97,3 +98,4 @@ async def test_without_valkey_a_clock_that_was_set_back_invents_no_frequency(
         answer = await consumer.scan(code)
     assert answer.degraded
     assert answer.history.total_scans == 5
+    assert [factor.factor for factor in answer.risk_factors] == []

@@ -29,6 +29,16 @@ from voketag_kernel.tlog import Checkpoint, LogProof
 NOW = datetime.now(UTC)
 
 
+class StandingClock:
+    """A clock that stands."""
+
+    def __init__(self, moment: datetime) -> None:
+        self._moment = moment
+
+    def now(self) -> datetime:
+        return self._moment
+
+
 def scan_of(unit_id: int, *, factors: tuple[str, ...] = ("rapid_scans", "high_frequency")) -> ScanEvent:
     return ScanEvent(
         verification_id=uuid7(),
@@ -165,6 +175,17 @@ async def test_two_sequencers_at_once_make_one_chain(
         await each.close()
     entries = await entries_of(Ledger(connection=connection), 300)
     assert len({read_entry(entry)[2].verification_id for entry in entries}) == 300
+
+
+async def test_checkpoints_are_signed_one_after_the_other_whatever_the_clock_does(
+    connection: HeldConnection, leader: asyncpg.Connection, key: LedgerKey
+) -> None:
+    moments = [datetime(2026, 5, 1, hour, tzinfo=UTC) for hour in (9, 12, 10, 13)]
+    for size, moment in enumerate(moments, 1):
+        await events.record(connection, [scan_of(size)])
+        await Sequencer(database_url="", key=key, clock=StandingClock(moment)).add_new(leader)
+    signed = await leader.fetch("SELECT signed_at FROM scan.ledger_checkpoints ORDER BY size")
+    assert [row["signed_at"].hour for row in signed] == [9, 12, 12, 13]
 
 
 async def test_a_proof_holds_for_every_entry_and_for_no_other(

@@ -1,11 +1,12 @@
 """Ids, page tokens and log redaction."""
 
 import time
+from datetime import UTC, datetime
 
 import pytest
 
 from services.common.errors import InvalidPageToken
-from services.common.ids import Uuid7, uuid7
+from services.common.ids import Uuid7, uuid7, uuid7_at
 from services.common.logs import redact
 from services.common.paging import decode_token, encode_token, page_size
 
@@ -30,6 +31,13 @@ def test_ids_rise_while_the_clock_stands_still_or_is_set_back() -> None:
     assert made == sorted(set(made))
     assert [one.int >> 80 for one in made] == [5, 5, 5, 5, 9]
     assert {one.version for one in made} == {7}
+
+
+def test_an_id_of_a_moment_carries_that_moment() -> None:
+    made = {uuid7_at(datetime(2001, 9, 9, 1, 46, 40, 123_999, tzinfo=UTC)) for _ in range(1000)}
+    assert len(made) == 1000
+    assert {one.int >> 80 for one in made} == {1_000_000_000_123}
+    assert {(one.version, one.variant) for one in made} == {(7, "specified in RFC 4122")}
 
 
 @pytest.mark.parametrize(("asked", "given"), [(0, 50), (1, 1), (1000, 1000), (1001, 1000)])

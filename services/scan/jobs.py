@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 from services.common.clock import Clock
 from services.common.logs import get_logger
-from services.scan.storage import events, hints, ledger, reports
+from services.scan.storage import events, facets, hints, ledger, reports
 from services.scan.storage.connection import HeldConnection
 
 MONTHS_AHEAD = 2
@@ -26,8 +26,11 @@ async def forget_events(*, connection: HeldConnection, clock: Clock, kept_months
     Entries of the ledger, their hashes and the sums of scans stay: what goes is what an entry says.
     """
     month = months_from(clock.now().date(), -kept_months)[-1]
-    for name in await events.drop_months_before(connection, month):
+    gone = await events.drop_months_before(connection, month)
+    for name in gone:
         _log.info("a month of scan events is gone, as the settings say", partition=name)
+    if gone:
+        await facets.forget_months_up_to(connection, max(gone))
 
 
 async def forget_reports(*, connection: HeldConnection, clock: Clock, kept: timedelta) -> None:

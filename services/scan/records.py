@@ -1,8 +1,9 @@
 """Recorded scans as their tenants ask about them: which, how many a page, and summed up. Pure; stdlib only."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import NamedTuple
 from uuid import UUID
@@ -14,6 +15,8 @@ HOURS_KEPT = timedelta(days=31)
 """How far back summaries by the hour go; days are kept for good."""
 _DEFAULT_PERIOD = timedelta(days=30)
 _MOST_POINTS = 5_000
+_BEGINNING, _FOREVER = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+_MINUTE, _TICK = timedelta(minutes=1), timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +32,35 @@ class ScanFilter:
     until: datetime | None = None
     duplicates_only: bool = False
 
+    def span(self, behind: "Position | None") -> "Span":
+        """Return the span that the filter allows, up to a position where one is given."""
+        until = self.until or _FOREVER
+        if behind is not None and behind.scanned_at < until:
+            until = behind.scanned_at + _TICK
+        return Span(self.since or _BEGINNING, until)
+
 
 class Position(NamedTuple):
     """A scan's place in a list: lists go from the newest to the oldest."""
 
     scanned_at: datetime
     verification_id: UUID
+
+
+class Span(NamedTuple):
+    """A span of time; `until` is exclusive."""
+
+    since: datetime
+    until: datetime
+
+
+def spans_of(starts_at: datetime, minutes: str, allowed: Span) -> Iterator[Span]:
+    """Yield the spans of a day's minutes that are marked with a 1, newest first, as far as they are allowed."""
+    for run in reversed(list(re.finditer("1+", minutes))):
+        since = max(starts_at + run.start() * _MINUTE, allowed.since)
+        until = min(starts_at + run.end() * _MINUTE, allowed.until)
+        if since < until:
+            yield Span(since, until)
 
 
 class ScanRecord(NamedTuple):

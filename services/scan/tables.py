@@ -18,7 +18,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import BIT, JSONB
 from sqlalchemy.types import UserDefinedType
 
 metadata = MetaData(schema="scan")
@@ -177,6 +177,17 @@ def _rollup(name: str) -> Table:
 
 scan_rollups_hourly = _rollup("scan_rollups_hourly")
 scan_rollups_daily = _rollup("scan_rollups_daily")
+
+# In which minutes (UTC) of a day a tenant has scans with a property that lists filter by, such as `country:BR`:
+# where a filtered list looks, so that it need not walk along all scans. The first minute is the leftmost bit.
+scan_facets_daily = Table(
+    "scan_facets_daily",
+    metadata,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("facet", Text, primary_key=True),
+    Column("starts_at", _Time, primary_key=True),
+    Column("minutes", BIT(1440), nullable=False),
+)
 
 # Units with scans that were a warning or high risk, by day: those are few, and the ones that anybody asks for.
 risky_units_daily = Table(

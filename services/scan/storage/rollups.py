@@ -3,6 +3,9 @@
 The ledger has every committed scan once and in one order, whenever its transaction ended. So a cursor into it is all
 that the sums need: moved in the transaction that adds, it makes each scan count exactly once, late ones under the hour
 of their scan. A new installation of the sums starts at the ledger's first entry, which is the backfill.
+
+The facets, which say in which minutes to look for scans with a property (`facets.py` reads them), are kept in the same
+statement.
 """
 
 from datetime import datetime
@@ -36,6 +39,21 @@ WITH place AS (
     FROM hours GROUP BY 1, 2, 3, 4, 5, 6
     ON CONFLICT (tenant_id, starts_at, product_id, batch_id, country, verdict) DO UPDATE
         SET scans = sum.scans + excluded.scans, duplicates = sum.duplicates + excluded.duplicates
+), facets AS (
+    INSERT INTO scan.scan_facets_daily AS known (tenant_id, facet, starts_at, minutes)
+    SELECT tenant_id, facet, date_trunc('day', minute, 'UTC'),
+           bit_or(set_bit(repeat('0', 1440)::bit(1440), (extract(epoch FROM minute)::bigint / 60 % 1440)::int, 1))
+    FROM (
+        SELECT DISTINCT tenant_id, facet, date_trunc('minute', scanned_at, 'UTC') AS minute
+        FROM stretch CROSS JOIN LATERAL (
+            VALUES ('batch:' || batch_id), ('product:' || product_id), ('country:' || country),
+                   ('verdict:' || verdict), (CASE WHEN duplicate THEN 'duplicate' END)
+        ) AS has (facet)
+        WHERE facet IS NOT NULL
+    ) AS minutes
+    GROUP BY 1, 2, 3
+    ON CONFLICT (tenant_id, facet, starts_at) DO UPDATE SET minutes = known.minutes | excluded.minutes
+    WHERE known.minutes <> known.minutes | excluded.minutes  -- most rounds say nothing new
 ), risky AS (
     INSERT INTO scan.risky_units_daily AS sum
         (tenant_id, starts_at, unit_id, batch_id, product_id, risk_score, scans, last_scan_at)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import maxminddb
 
-from services.scan.places import open_mmdb
+from services.scan.places import open_mmdb, record_of
 from services.scan.watched_files import Part, WatchedFile
 
 _MOST_KEPT = 20_000
@@ -89,9 +89,8 @@ class Networks:
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
             address = address.ipv4_mapped
         kinds = {kind for kind, each in self.lists.items() if each.value is not None and address in each.value}
-        if self.anonymous.value is not None:
-            kinds |= _flagged(self.anonymous.value, address)
-        return frozenset(kinds)
+        record = record_of(self.anonymous, str(address))
+        return frozenset(kinds | {Network[kind] for flag, kind in _FLAGS.items() if record.get(flag)})
 
 
 def read_list(data: bytes) -> Blocks:
@@ -104,11 +103,3 @@ def read_list(data: bytes) -> Blocks:
             except ValueError as error:
                 raise ValueError(f"line {number}: {text!r} is neither an address nor a CIDR block") from error
     return Blocks(networks)
-
-
-def _flagged(reader: maxminddb.Reader, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> set[Network]:
-    try:
-        record = reader.get(address)
-    except ValueError:
-        return set()
-    return {Network[kind] for flag, kind in _FLAGS.items() if record.get(flag)} if isinstance(record, dict) else set()

@@ -5,6 +5,7 @@ see that a unit was in two far places within an hour, and too coarse to find any
 """
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -14,8 +15,11 @@ import maxminddb
 
 from services.scan.watched_files import PartHealth, WatchedFile
 
+_CODE = re.compile("[A-Z]{2}", re.ASCII)
 _EARTH_KM = 6371.0
 _MOST_KEPT = 20_000
+_VAGUE_KM = 200
+"""A place that its table believes only to within more than this has no cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +43,13 @@ class Places:
 
     def of(self, address: str) -> Place:
         """Return where an address is."""
-        reader = self.file.value
-        if reader is None:
+        if self.file.value is None:
             return NOWHERE
         if self._version != self.file.version or len(self._kept) >= _MOST_KEPT:
             self._kept, self._version = {}, self.file.version
         place = self._kept.get(address)
         if place is None:
-            place = self._kept[address] = _place(_record(reader, address))
+            place = self._kept[address] = _place(record_of(self.file, address))
         return place
 
     def health(self) -> PartHealth:
@@ -75,22 +78,41 @@ def open_mmdb(data: bytes) -> maxminddb.Reader:
         return maxminddb.open_database(copy.name)  # stays mapped when the name goes
 
 
-def _middle(cell: str) -> tuple[float, float]:
-    return math.radians(int(cell[:3]) + 0.5), math.radians(int(cell[3:]) + 0.5)
-
-
-def _record(reader: maxminddb.Reader, address: str) -> dict[str, Any]:
+def record_of(file: WatchedFile[maxminddb.Reader], address: str) -> dict[str, Any]:
+    """Return what a table says of an address; empty for one that it does not know, and without a table."""
     try:
-        found = reader.get(address)
+        found = file.value.get(address) if file.value is not None else None
+    except (maxminddb.InvalidDatabaseError, UnicodeDecodeError) as error:
+        file.give_up(error)
+        return {}
     except ValueError:  # not an address, or IPv6 in a table of IPv4
         return {}
     return found if isinstance(found, dict) else {}
 
 
+def _middle(cell: str) -> tuple[float, float]:
+    return math.radians(int(cell[:3]) + 0.5), math.radians(int(cell[3:]) + 0.5)
+
+
 def _place(record: dict[str, Any]) -> Place:
-    country = (record.get("country") or record.get("registered_country") or {}).get("iso_code", "")
-    location = record.get("location") or {}
-    latitude, longitude = location.get("latitude"), location.get("longitude")
-    if not isinstance(latitude, float) or not isinstance(longitude, float):
-        return Place(country=country, cell="")
-    return Place(country=country, cell=cell_of(latitude, longitude))
+    return Place(country=_country(record), cell=_cell(record.get("location")))
+
+
+def _country(record: dict[str, Any]) -> str:
+    """Return the code of a country: from a map of it, as MaxMind has it, or from a text, as others do."""
+    for name in ("country", "registered_country", "country_code"):
+        found = record.get(name)
+        code = found.get("iso_code") if isinstance(found, dict) else found
+        if isinstance(code, str) and _CODE.fullmatch(code):
+            return code
+    return ""
+
+
+def _cell(location: Any) -> str:
+    if not isinstance(location, dict):
+        return ""
+    north, east, radius = (location.get(name) for name in ("latitude", "longitude", "accuracy_radius"))
+    if not isinstance(north, float) or not isinstance(east, float) or not (-90 <= north < 90 and -180 <= east < 180):
+        return ""
+    vague = isinstance(radius, int) and radius > _VAGUE_KM  # the middle of a country, for some phones' networks
+    return "" if vague else cell_of(north, east)

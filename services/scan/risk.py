@@ -5,6 +5,7 @@ eleventh. A score is the sum of the weights, at most 100. What a factor cannot k
 holds for usual.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -30,18 +31,9 @@ _FASTEST_KMH = 1_000.0  # an airliner with the wind
 _FAR_KM = 300.0  # below, cells and the tables behind them are too coarse to call it travel
 
 # Programs, not people. A missing user agent is no sign of anything.
-_PROGRAMS = (
-    "bot",
-    "crawler",
-    "spider",
-    "scraper",
-    "curl",
-    "wget",
-    "python",
-    "go-http-client",
-    "axios",
-    "postman",
-    "insomnia",
+_PROGRAM = re.compile(
+    r"(?<!cu)bot|crawler|spider|scraper|curl|wget|python|go-http-client|axios|postman|insomnia",  # Cubot makes phones
+    re.IGNORECASE,
 )
 
 
@@ -108,8 +100,9 @@ def is_many_devices(seen: Observation) -> bool:
 
 
 def is_hosting_network(seen: Observation) -> bool:
-    """The scan comes from a hosting centre: a program, or somebody who hides."""
-    return Network.HOSTING in seen.networks
+    """The scan comes from a hosting centre: a program, or somebody who hides. VPNs stand in such centres: it is one
+    fact, and counts once."""
+    return Network.HOSTING in seen.networks and not is_tor_or_vpn(seen)
 
 
 def is_scanned_after_sale(seen: Observation) -> bool:
@@ -124,8 +117,7 @@ def is_scanned_after_recall(seen: Observation) -> bool:
 
 @lru_cache(maxsize=10_000)
 def _names_a_program(user_agent: str) -> bool:
-    lower = user_agent.lower()
-    return any(program in lower for program in _PROGRAMS)
+    return _PROGRAM.search(user_agent) is not None
 
 
 # Heaviest first: the order in which an answer gives its reasons.

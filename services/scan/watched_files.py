@@ -67,13 +67,14 @@ class WatchedFile(Generic[ValueT]):
             self._seen = mark
             value = await asyncio.to_thread(lambda path: self._load(path.read_bytes()), self._path)
         except Exception as error:  # whatever is wrong with it, the scans go on without it
-            self._lost(error)
+            self.give_up(error)
         else:
             self.value, self._detail = value, "in use"
             self.version += 1
             _broken.labels(self._name).set(0)
 
-    def _lost(self, error: Exception) -> None:
+    def give_up(self, error: Exception) -> None:
+        """Go on without the file, until another one is in its place: it is broken where only a look-up finds it."""
         detail = f"missing or broken: {type(error).__name__}"
         if self.value is not None or detail != self._detail:
             _log.error("a file that scans use is missing or broken", file=self._name, error=str(error))

@@ -32,9 +32,9 @@ from services.scan.history import recorded_histories
 from services.scan.hot_state import HotState, HotStateAway
 from services.scan.limits import Allowance, Limits, key_caller
 from services.scan.model import Device, RecentHistory, Scan, ScanCount, ScanEvent, UnitFacts, verdict_of
-from services.scan.networks import Networks
+from services.scan.networks import Network, Networks
 from services.scan.partners import Partners
-from services.scan.places import Place, Places
+from services.scan.places import NOWHERE, Place, Places
 from services.scan.sightings import Sighting, history_of
 from services.scan.storage import events, hints
 from services.scan.storage.connection import HeldConnection
@@ -69,6 +69,7 @@ class _Seen:
     device: Device
     facts: UnitFacts
     place: Place
+    networks: frozenset[Network]
     sighting: Sighting
 
 
@@ -180,11 +181,14 @@ class Scans:
     def _see(self, attempt: _Attempt, facts: UnitFacts | None, now: datetime) -> _Seen | None:
         if facts is None:
             return None
-        place = self._places.of(attempt.device.address)
+        networks = self._networks.of(attempt.device.address)
+        # Where the exit of a VPN or a data centre stands says nothing of where the person is who scans through it.
+        place = NOWHERE if networks else self._places.of(attempt.device.address)
         return _Seen(
             device=attempt.device,
             facts=facts,
             place=place,
+            networks=networks,
             sighting=Sighting(
                 unit_id=facts.unit_id,
                 device_hash=self._fingerprints.device(attempt.device, now.date()),
@@ -224,7 +228,7 @@ class Scans:
                 user_agent=device.user_agent,
                 country=place.country,
                 cell=place.cell,
-                networks=self._networks.of(device.address),
+                networks=seen.networks,
                 markets=facts.product.markets,
                 state=facts.state,
             ),

@@ -20,7 +20,10 @@ EXIT = "192.0.2.66"
 def files(tmp_path: Path) -> Path:
     """A folder with every table and list but that of hosting centres, which is missing."""
     lisbon = PORTUGAL | {"location": {"latitude": 38.72, "longitude": -9.14}}
-    write_mmdb(tmp_path / "countries.mmdb", **{"198.51.100.0/24": BRAZIL, "203.0.113.0/24": lisbon})
+    write_mmdb(
+        tmp_path / "countries.mmdb",
+        **{"198.51.100.0/24": BRAZIL, "203.0.113.0/24": lisbon, "192.0.2.0/24": lisbon},
+    )
     write_mmdb(tmp_path / "anonymous.mmdb", **{"192.0.2.7/32": {"is_anonymous_vpn": True}})
     (tmp_path / "tor").write_text(f"{EXIT}\n")
     (tmp_path / "vpn").write_text("# none yet\n")
@@ -71,6 +74,19 @@ async def test_a_scan_knows_its_country_its_network_and_how_far_the_last_one_was
     assert tuple(row) == ("PT", "+38-010")
 
 
+@pytest.mark.parametrize(("exit_address", "factor"), [(EXIT, "tor_or_vpn"), ("192.0.2.99", "hosting_network")])
+async def test_an_owner_behind_a_network_that_hides_is_told_of_it_and_of_no_travel(
+    consumer: Consumer, registry: Registry, files: Path, exit_address: str, factor: str
+) -> None:
+    (files / "hosting").write_text(f"{EXIT}\n192.0.2.99\n")
+    await until_unwell(consumer, set())
+    code = (await registry.issue()).codes[0]
+    await registry.sql("UPDATE factory.products SET markets = '{BR}'")
+    told = [await consumer.using(address=address).scan(code) for address in (HOME, exit_address, HOME)]
+    assert [(each.country, factors(each)) for each in told] == [("BR", set()), ("", {factor}), ("BR", set())]
+    assert {each.verdict for each in told} == {scan_pb2.VERDICT_AUTHENTIC}
+
+
 async def test_a_file_that_breaks_takes_its_factor_away_says_so_and_comes_back(
     consumer: Consumer, registry: Registry, files: Path
 ) -> None:
@@ -87,8 +103,8 @@ async def test_a_file_that_breaks_takes_its_factor_away_says_so_and_comes_back(
     (files / "new").write_bytes(tables)
     (files / "new").replace(files / "countries.mmdb")
     (files / "tor").write_text(f"{EXIT}\n")
-    (files / "hosting").write_text(f"{HOME}/32\n")
+    (files / "hosting").write_text("192.0.2.99/32\n")
     await until_unwell(consumer, {"vpn networks"})
-    home = await consumer.using(address=HOME).scan(code)
-    assert (home.country, "hosting_network" in factors(home)) == ("BR", True)
+    assert (await consumer.using(address=HOME).scan(code)).country == "BR"
+    assert "hosting_network" in factors(await consumer.using(address="192.0.2.99").scan(code))
     assert "tor_or_vpn" in factors(await consumer.using(address=EXIT).scan(code))

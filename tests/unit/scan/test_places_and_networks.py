@@ -42,6 +42,14 @@ async def test_an_address_has_a_country_and_a_coarse_cell(countries: Path) -> No
     assert [places.of(address) for address in (ELSEWHERE, "", "no address", "fe80::1%eth0")] == [NOWHERE] * 4
 
 
+@pytest.mark.parametrize(("radius", "cell"), [(5, "-24-047"), (200, "-24-047"), (201, ""), (1000, "")])
+async def test_a_place_that_is_vague_has_no_cell(tmp_path: Path, radius: int, cell: str) -> None:
+    location = {"latitude": -23.55, "longitude": -46.63, "accuracy_radius": radius}
+    places = Places(write_mmdb(tmp_path / "c.mmdb", **{"198.51.100.0/24": BRAZIL | {"location": location}}))
+    await places.file.look()
+    assert places.of(HOME) == Place(country="BR", cell=cell)
+
+
 async def test_a_table_that_is_replaced_is_read_anew(countries: Path) -> None:
     places = Places(countries)
     await places.file.look()
@@ -79,6 +87,42 @@ async def test_a_missing_or_broken_table_takes_its_answers_away_and_says_so(coun
     await places.file.look()
     assert places.of(HOME).country == "BR"
     assert places.health().ok
+
+
+async def test_a_table_that_is_broken_inside_is_given_up_when_a_look_up_finds_it(tmp_path: Path) -> None:
+    countries = write_mmdb(tmp_path / "countries.mmdb", **{"198.51.100.0/24": BRAZIL})
+    flags = write_mmdb(tmp_path / "flags.mmdb", **{"198.51.100.0/24": {"is_anonymous_vpn": True}})
+    countries.write_bytes(countries.read_bytes().replace(b"\x48iso_code", b"\xff" * 9))  # no such type
+    flags.write_bytes(flags.read_bytes().replace(b"is_anonymous_vpn", b"\xff" * 16))  # no such text
+    places, networks = Places(countries), Networks(tor=None, vpn=None, hosting=None, anonymous=flags)
+    for table in (places.file, networks.anonymous):
+        await table.look()
+        assert table.health().ok
+    assert (places.of(HOME), networks.of(HOME)) == (NOWHERE, frozenset())
+    assert not any(table.health().ok for table in (places.file, networks.anonymous))
+    write_mmdb(countries, **{"198.51.100.0/24": PORTUGAL})
+    await places.file.look()
+    assert (places.of(HOME).country, places.health().ok) == ("PT", True)
+
+
+@pytest.mark.parametrize(
+    ("record", "place"),
+    [
+        ({"country": "BR"}, Place("BR", "")),
+        ({"country": "Brazil", "country_code": "BR"}, Place("BR", "")),
+        ({"registered_country": {"iso_code": "BR"}}, Place("BR", "")),
+        ({"country": {"names": {"en": "Brazil"}}, "location": ["-23.55", "-46.63"]}, NOWHERE),
+        ({"country": {"iso_code": 76}, "location": {"latitude": float("nan"), "longitude": 0.5}}, NOWHERE),
+        ({"country": ["BR"], "location": {"latitude": 91.0, "longitude": 0.5}}, NOWHERE),
+        ({"location": {"latitude": 1.5, "longitude": 2.5, "accuracy_radius": "far"}}, Place("", "+01+002")),
+    ],
+)
+async def test_tables_of_other_makers_are_read_as_far_as_they_can_be(
+    tmp_path: Path, record: dict[str, object], place: Place
+) -> None:
+    places = Places(write_mmdb(tmp_path / "c.mmdb", **{"198.51.100.0/24": record}))
+    await places.file.look()
+    assert places.of(HOME) == place
 
 
 async def test_without_a_table_nothing_is_known_and_nothing_is_missed() -> None:

@@ -1,5 +1,6 @@
-"""Factory as an outside party of Anchor: it takes outcomes over gRPC, notes them, and can be away."""
+"""Factory as an outside party of Anchor: it takes outcomes over gRPC, notes them, and can be away or keep silent."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,12 @@ class RecordingFactory:
     def __init__(self, *, port: int, public_keys: Path) -> None:
         self.address = f"127.0.0.1:{port}"
         self.heard: list[factory_pb2.ReportAnchorOutcomeRequest] = []
+        self.looks: Callable[[factory_pb2.ReportAnchorOutcomeRequest], None] = lambda _outcome: None
+        """What it does when it hears of one, before it answers."""
+        self.holds: bool | None = None
+        """Its answer never comes; true where it has noted the outcome all the same."""
+        self.held = asyncio.Event()
+        """An answer is being kept back."""
         self._settings = ServerSettings(
             listen=self.address,
             database_url="postgresql://nobody@127.0.0.1:1/none",
@@ -50,8 +57,17 @@ class RecordingFactory:
 
     async def report_anchor_outcome(self, request: factory_pb2.ReportAnchorOutcomeRequest, _call: Call) -> Empty:
         """Note an outcome."""
+        if self.holds is False:
+            await self._hold()
+        self.looks(request)
         self.heard.append(request)
+        if self.holds:
+            await self._hold()
         return Empty()
+
+    async def _hold(self) -> None:
+        self.held.set()
+        await asyncio.Event().wait()
 
     async def _authenticate(self, credential: str, _client_address: str) -> Caller:
         return self._verifier.verify(credential)

@@ -27,6 +27,10 @@ class MeddlingNode:
         """By method."""
         self.refuses: Callable[[str, list[Any]], bool] = lambda _method, _parameters: False
         """Which questions, by method and parameters, it answers as a node does that has not kept that state."""
+        self.holds: dict[str, bool] = {}
+        """Methods whose answer never comes; true where the question reaches anvil all the same."""
+        self.held = asyncio.Event()
+        """An answer is being kept back."""
         self.asked: list[str] = []
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -36,6 +40,8 @@ class MeddlingNode:
         self.asked.append(method)
         if self.status != 200:
             return web.Response(status=self.status)
+        if self.holds.get(method) is False:
+            await self._hold()
         if self.swallows and method == "eth_sendRawTransaction":
             raw = bytes.fromhex(parameters[0].removeprefix("0x"))
             return web.json_response({"jsonrpc": "2.0", "id": question["id"], "result": "0x" + keccak(raw).hex()})
@@ -44,9 +50,15 @@ class MeddlingNode:
             return web.json_response({"jsonrpc": "2.0", "id": question["id"], "error": error})
         async with ClientSession() as session, session.post(self.upstream, json=question) as found:
             document = await found.json(content_type=None)
+        if self.holds.get(method):
+            await self._hold()
         if method in self.lies:
             document["result"] = self.lies[method](parameters, document.get("result"))
         return web.json_response(document)
+
+    async def _hold(self) -> None:
+        self.held.set()
+        await asyncio.Event().wait()
 
 
 @asynccontextmanager

@@ -129,7 +129,7 @@ async def open_room(folder: Path) -> AsyncIterator[Room]:
             tenant_id=tenant.tenant_id,
             product_id=product.product_id,
             database=database,
-            batches=Batches(database=database, queue=queue, signing_key_id=KEY_ID),
+            batches=Batches(database=database, queue=queue, signing_key_id=KEY_ID, chains=("main",)),
             metrics_port=take_port(),
         )
 

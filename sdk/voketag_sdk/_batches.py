@@ -56,6 +56,7 @@ class AsyncBatches:
 
         `priority` is among your own batches; between companies turns are taken. `chains` are the operator's names of
         the chains that the batch is to be anchored on, none for the default one; the first completes it.
+        InvalidArgument names those that there are.
         """
         request = factory_pb2.CreateBatchRequest(
             product_id=product_id,

@@ -67,7 +67,12 @@ async def open_app(settings: Settings) -> AsyncIterator[Server]:
         targets = await stack.enter_async_context(
             aclosing(Targets(private=settings.webhook_private_targets, threads=_NAME_THREADS))
         )
-        batches = Batches(database=database, queue=queue, signing_key_id=settings.signing_key_id)
+        batches = Batches(
+            database=database,
+            queue=queue,
+            signing_key_id=settings.signing_key_id,
+            chains=settings.anchor_chains.split(","),
+        )
         deliveries = Deliveries(database=database, clock=clock)
         servicer = FactoryServicer(
             writes=Writes(database=database, clock=clock, wait_seconds=settings.write_wait_seconds),

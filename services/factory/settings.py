@@ -46,6 +46,9 @@ class Settings(ServerSettings, UnitKeySettings, WebhookSettings, ServiceIdentity
     """Scan's gRPC address, `host:port`, for lists and summaries of scans."""
     statement_keys: DirectoryPath
     """Folder of `<kid>.pem` Ed25519 keys: the private one that sorts last signs statements, all are published."""
+    anchor_chains: str = Field(default="main", pattern="^[a-z][a-z0-9-]{0,31}(,[a-z][a-z0-9-]{0,31})*$")
+    """Names of the chains that a batch may ask for, separated by commas: those that Anchor knows. A batch that asks for
+    another is refused when it is ordered."""
     api_key_use_seconds: float = Field(default=60, gt=0)
     """How often the last use of API keys is written."""
 

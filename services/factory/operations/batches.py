@@ -6,7 +6,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from services.common.database import Database, Transaction
-from services.common.errors import RootConflict, SandboxLimit, WrongBatchState
+from services.common.errors import InvalidArgument, RootConflict, SandboxLimit, WrongBatchState
 from services.common.ids import uuid7
 from services.common.queue import Queue
 from services.factory.model.batches import (
@@ -40,10 +40,16 @@ JOB = "look_for_batches"
 class Batches:
     """Batches of one tenant at a time."""
 
-    def __init__(self, *, database: Database, queue: Queue, signing_key_id: int) -> None:
+    def __init__(self, *, database: Database, queue: Queue, signing_key_id: int, chains: Sequence[str]) -> None:
+        """`chains` are the names that an order may have.
+
+        A setting, not Anchor's answer: an order must not need Anchor, and a wrong name must not wait until a million
+        units are issued to be told. A name that the setting has and Anchor has not is told then: `anchoring.Submitter`.
+        """
         self._database = database
         self._queue = queue
         self._signing_key_id = signing_key_id
+        self._chains = chains
 
     async def create(
         self, tx: Transaction, tenant_id: UUID, order: BatchOrder, *, batch_id: UUID | None = None
@@ -51,8 +57,12 @@ class Batches:
         """Order a batch: its row, its range of numbers and its event are one transaction.
 
         Holds the signing key's row until the transaction ends: what takes long comes before, and brings its `batch_id`.
-        Raises ProductNotFound, ProductArchived, SandboxLimit, SigningKeyExhausted.
+        Raises InvalidArgument, ProductNotFound, ProductArchived, SandboxLimit, SigningKeyExhausted.
         """
+        for index, name in enumerate(order.chains):
+            if name not in self._chains:
+                known = ", ".join(self._chains)
+                raise InvalidArgument.of(f"chains[{index}]", f"no chain of this name; known are {known}")
         await storage.hold_orderable_product(tx, tenant_id, order.product_id)
         chosen = await settings.read(tx, tenant_id)
         if chosen.sandbox and order.quantity > SANDBOX_QUANTITY:

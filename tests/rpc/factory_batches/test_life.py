@@ -94,9 +94,17 @@ async def test_a_batch_goes_to_the_chains_that_it_was_ordered_for(
         assert list(batch.chains) == ["main"]
         taken = await submitted(anchor, await reached(factory, batch.batch_id, pb.BATCH_STATE_ANCHORING))
         assert [one.chain for one in taken.chains] == ["main"]
-        unknown = await order(factory, product, 3, chains=["main", "nowhere"])
-        refused = await reached(factory, unknown.batch_id, pb.BATCH_STATE_ANCHOR_FAILED)
-        assert "chains[1]: no chain of this name; known are main" in refused.error
+
+
+async def test_a_chain_that_anchor_does_not_know_after_all_stops_the_batch(
+    factory: Client, product: pb.Product, worker: Worker, open_anchor: OpenAnchor, sql: Sql
+) -> None:
+    batch = await order(factory, product, 3)
+    sql("UPDATE factory.batches SET chains = '{main,nowhere}'")  # as Factory's setting may have had it
+    async with open_anchor():
+        worker.start()
+        stopped = await reached(factory, batch.batch_id, pb.BATCH_STATE_ANCHOR_FAILED)
+        assert "chains[1]: no chain of this name; known are main" in stopped.error
 
 
 async def test_retrying_a_failed_anchor_sets_it_going_again(

@@ -58,6 +58,9 @@ async def test_the_same_request_id_orders_once(factory: Client, product: pb.Prod
         ({"quantity": 0}, "quantity"),
         ({"quantity": 1_000_001}, "quantity"),
         ({"lot": "a\0b"}, "lot"),
+        ({"chains": ["nowhere"]}, "chains[0]"),
+        ({"chains": ["main", "dry"]}, "chains[1]"),
+        ({"chains": ["main", "main"]}, "chains"),
     ],
 )
 async def test_an_order_that_makes_no_sense_names_its_field(
@@ -65,6 +68,14 @@ async def test_an_order_that_makes_no_sense_names_its_field(
 ) -> None:
     refused = await refusal(order(factory, product, **({"quantity": 1} | given)))
     assert (refused.code, refused.reason, refused.fields) == ("INVALID_ARGUMENT", "INVALID_ARGUMENT", [field])
+
+
+async def test_an_order_for_an_unknown_chain_hears_the_names_and_leaves_nothing(
+    factory: Client, product: pb.Product
+) -> None:
+    refused = await refusal(order(factory, product, 1, chains=["nowhere"]))
+    assert refused.message == "chains[0]: no chain of this name; known are main"
+    assert (await factory.ListBatches(pb.ListBatchesRequest())).batches == []
 
 
 async def test_an_archived_product_takes_no_orders(factory: Client, product: pb.Product) -> None:

@@ -123,7 +123,7 @@ async def shop(
             tenant_id=tenant_id,
             product_id=product_id,
             products=products,
-            batches=Batches(database=factory_database, queue=queue, signing_key_id=KEY_ID),
+            batches=Batches(database=factory_database, queue=queue, signing_key_id=KEY_ID, chains=("main",)),
             claims=Claims(database=factory_database, lease=timedelta(seconds=15)),
             issuer=Issuer(database=factory_database, minter=minter),
         )

@@ -131,7 +131,7 @@ class BatchLives(RuleBasedStateMachine):
             # Batches of the life before this one are nobody's work any more.
             await tx.connection.exec_driver_sql("UPDATE factory.batches SET paused_at = now()")
         self.product_id = product.product_id
-        self.batches = Batches(database=self.database, queue=NoQueue(), signing_key_id=KEY_ID)
+        self.batches = Batches(database=self.database, queue=NoQueue(), signing_key_id=KEY_ID, chains=("main",))
         self.claims = Claims(database=self.database, lease=timedelta(seconds=60))
 
     def teardown(self) -> None:

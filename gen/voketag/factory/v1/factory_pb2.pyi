@@ -811,7 +811,7 @@ class CreateBatchRequest(_message.Message):
     @_builtins.property
     def chains(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the chains that its root goes to, as the operator calls them; empty for the default one. The first completes
-        the batch, the others join its receipts as they confirm. A name that is none ends in BATCH_STATE_ANCHOR_FAILED.
+        the batch, the others join its receipts as they confirm. INVALID_ARGUMENT says which names there are.
         """
 
     def __init__(

@@ -57,6 +57,7 @@ class AnchorServicer:
             leaf_hash=bytes.fromhex(request.leaf_hash),
             leaf_index=request.leaf_index,
             path=[bytes.fromhex(node) for node in request.inclusion_path],
+            chain=request.chain,
         )
         return convert.proof_check(check)
 

@@ -70,12 +70,14 @@ class Verification:
         """
         return await self._batches.get((batch_id, chain), lambda: self._batch(batch_id, chain))
 
-    async def proof(self, batch_id: UUID, *, leaf_hash: bytes, leaf_index: int, path: Sequence[bytes]) -> ProofCheck:
-        """Check that a leaf is in the batch's stored tree, and then the batch.
+    async def proof(
+        self, batch_id: UUID, *, leaf_hash: bytes, leaf_index: int, path: Sequence[bytes], chain: str = ""
+    ) -> ProofCheck:
+        """Check that a leaf is in the batch's stored tree, and then the batch on a chain, as `batch` does.
 
         AnchorNotFound; MalformedProof when no leaf of the batch can have such an index or such a path.
         """
-        anchor = await self._anchors.get(batch_id)
+        anchor = await self._anchor(batch_id, chain)
         _check_form(anchor, leaf_index, path)
         try:
             verify_inclusion(
@@ -83,7 +85,7 @@ class Verification:
             )
         except InvalidProof:
             return ProofCheck(Failure.PROOF_MISMATCH, included=False, batch=None)
-        batch = await self.batch(batch_id)
+        batch = await self.batch(batch_id, chain)
         return ProofCheck(batch.failure, included=True, batch=batch)
 
     async def transaction(self, tx_hash: str, chain: str = "") -> TransactionCheck:
@@ -97,11 +99,15 @@ class Verification:
             raise TransactionNotFound
         return check
 
-    async def _batch(self, batch_id: UUID, chain: str) -> BatchCheck:
+    async def _anchor(self, batch_id: UUID, chain: str) -> Anchor:
         anchor = await self._anchors.get(batch_id)
-        if chain and (anchor.on(chain) is None):
+        found = anchor.on(chain) if chain else anchor
+        if found is None:
             raise AnchorNotFound
-        anchor = anchor.on(chain) or anchor
+        return found
+
+    async def _batch(self, batch_id: UUID, chain: str) -> BatchCheck:
+        anchor = await self._anchor(batch_id, chain)
         registry = self._registries.get(anchor.chain)
         if registry is None:
             return _without_chain(anchor)

@@ -20,6 +20,7 @@ from tests.rpc.calls import Client, refusal
 from tests.rpc.conftest import TokenKeys
 from tests.storage.anchor_chain.development import mine
 from voketag.anchor.v1 import anchor_pb2, anchor_pb2_grpc
+from voketag_kernel.rfc6962 import leaf_hash, node_hash
 
 CONFIRMED = anchor_pb2.ANCHOR_STATE_CONFIRMED
 
@@ -32,10 +33,10 @@ class Service:
     anvil: Anvil
     factory: RecordingFactory
 
-    async def submit(self, *chains: str) -> anchor_pb2.Anchor:
+    async def submit(self, *chains: str, root: bytes = b"\x01" * 32, size: int = 1) -> anchor_pb2.Anchor:
         """Submit a batch's root to chains."""
         request = anchor_pb2.SubmitAnchorRequest(
-            batch_id=str(uuid4()), merkle_root="01" * 32, tree_size=1, chains=chains
+            batch_id=str(uuid4()), merkle_root=root.hex(), tree_size=size, chains=chains
         )
         answer: anchor_pb2.Anchor = await self.client.SubmitAnchor(request)
         return answer
@@ -110,6 +111,31 @@ async def test_a_root_that_asks_for_no_chain_goes_to_the_first_one_alone(service
     assert [one.chain for one in submitted.chains] == ["main"]
     refused = await refusal(service.verify(submitted.batch_id, "dry"))
     assert (refused.code, refused.reason) == ("NOT_FOUND", "ANCHOR_NOT_FOUND")
+
+
+async def test_a_proof_is_checked_on_the_chain_that_was_asked_for(service: Service) -> None:
+    leaves = [leaf_hash(b"one"), leaf_hash(b"two")]
+    submitted = await service.submit("dry", "main", root=node_hash(*leaves), size=2)
+    await service.settled(submitted.batch_id)
+
+    async def verify(chain: str, leaf: bytes = leaves[0]) -> anchor_pb2.VerifyProofResponse:
+        request = anchor_pb2.VerifyProofRequest(
+            batch_id=submitted.batch_id, leaf_hash=leaf.hex(), inclusion_path=[leaves[1].hex()], chain=chain
+        )
+        answer: anchor_pb2.VerifyProofResponse = await service.client.VerifyProof(request)
+        return answer
+
+    on_main = await verify("main")
+    assert (on_main.valid, on_main.batch.anchor.inclusion.chain_id) == (True, CHAIN_ID)
+    assert on_main.batch.confirmations >= on_main.batch.confirmations_required == 2
+    for chain in ("", "dry"):
+        rehearsed = await verify(chain)
+        assert (rehearsed.valid, rehearsed.included) == (False, True)
+        assert rehearsed.failure == anchor_pb2.VERIFICATION_FAILURE_DRY_RUN
+    assert (await verify("main", leaves[1])).failure == anchor_pb2.VERIFICATION_FAILURE_PROOF_MISMATCH
+    elsewhere = await refusal(verify("polygon"))
+    assert (elsewhere.code, elsewhere.reason) == ("NOT_FOUND", "ANCHOR_NOT_FOUND")
+    assert (await refusal(verify("No chain"))).reason == "INVALID_ARGUMENT"
 
 
 async def test_an_unknown_chain_is_refused_by_name(service: Service) -> None:

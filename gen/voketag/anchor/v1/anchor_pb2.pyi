@@ -655,12 +655,15 @@ class VerifyProofRequest(_message.Message):
     LEAF_HASH_FIELD_NUMBER: _builtins.int
     LEAF_INDEX_FIELD_NUMBER: _builtins.int
     INCLUSION_PATH_FIELD_NUMBER: _builtins.int
+    CHAIN_FIELD_NUMBER: _builtins.int
     batch_id: _builtins.str
     """UUID of the batch."""
     leaf_hash: _builtins.str
     """RFC 6962 leaf hash of the unit, 64 hex digits."""
     leaf_index: _builtins.int
     """Index of the leaf."""
+    chain: _builtins.str
+    """Name of the chain to ask; empty for the batch's own. NOT_FOUND when the root does not go there."""
     @_builtins.property
     def inclusion_path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Path to the batch root, hex, RFC 6962 order."""
@@ -672,10 +675,11 @@ class VerifyProofRequest(_message.Message):
         leaf_hash: _builtins.str = ...,
         leaf_index: _builtins.int = ...,
         inclusion_path: _abc.Iterable[_builtins.str] | None = ...,
+        chain: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "inclusion_path", b"inclusion_path", "leaf_hash", b"leaf_hash", "leaf_index", b"leaf_index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "chain", b"chain", "inclusion_path", b"inclusion_path", "leaf_hash", b"leaf_hash", "leaf_index", b"leaf_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -121,7 +121,7 @@ class AnchorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def VerifyProof(self, request, context):
-        """Checks a unit's inclusion proof against the stored root of the batch, and that root against the chain. The
+        """Checks a unit's inclusion proof against the stored root of the batch, and that root against a chain. The
         caller names the batch, never the root to compare with. INVALID_ARGUMENT (MALFORMED_PROOF) for an index that the
         batch has not, or a path that is not as long as the one to that index.
         """

@@ -51,7 +51,7 @@ class AnchorServiceStub:
     RESOURCE_EXHAUSTED (RATE_LIMITED) with RetryInfo.
     """
     VerifyProof: _grpc.UnaryUnaryMultiCallable[_anchor_pb2.VerifyProofRequest, _anchor_pb2.VerifyProofResponse]
-    """Checks a unit's inclusion proof against the stored root of the batch, and that root against the chain. The
+    """Checks a unit's inclusion proof against the stored root of the batch, and that root against a chain. The
     caller names the batch, never the root to compare with. INVALID_ARGUMENT (MALFORMED_PROOF) for an index that the
     batch has not, or a path that is not as long as the one to that index.
     """
@@ -85,7 +85,7 @@ class AnchorServiceAsyncStub(AnchorServiceStub):
     RESOURCE_EXHAUSTED (RATE_LIMITED) with RetryInfo.
     """
     VerifyProof: _aio.UnaryUnaryMultiCallable[_anchor_pb2.VerifyProofRequest, _anchor_pb2.VerifyProofResponse]  # type: ignore[assignment]
-    """Checks a unit's inclusion proof against the stored root of the batch, and that root against the chain. The
+    """Checks a unit's inclusion proof against the stored root of the batch, and that root against a chain. The
     caller names the batch, never the root to compare with. INVALID_ARGUMENT (MALFORMED_PROOF) for an index that the
     batch has not, or a path that is not as long as the one to that index.
     """
@@ -152,7 +152,7 @@ class AnchorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _anchor_pb2.VerifyProofRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_anchor_pb2.VerifyProofResponse, _abc.Awaitable[_anchor_pb2.VerifyProofResponse]]:
-        """Checks a unit's inclusion proof against the stored root of the batch, and that root against the chain. The
+        """Checks a unit's inclusion proof against the stored root of the batch, and that root against a chain. The
         caller names the batch, never the root to compare with. INVALID_ARGUMENT (MALFORMED_PROOF) for an index that the
         batch has not, or a path that is not as long as the one to that index.
         """

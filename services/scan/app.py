@@ -24,6 +24,7 @@ from services.scan.limits import Limits, Rates
 from services.scan.networks import Networks
 from services.scan.news import following_news
 from services.scan.operations.ledger import Ledger
+from services.scan.operations.lookups import Lookups
 from services.scan.operations.pages import Pages
 from services.scan.operations.readiness import Readiness
 from services.scan.operations.receipts import Receipts
@@ -109,14 +110,17 @@ async def open_app(settings: Settings, *, clock: Clock | None = None) -> AsyncIt
         )
         factory = await stack.enter_async_context(channel(settings.factory_address))
         anchor = await stack.enter_async_context(channel(settings.anchor_address))
+        limits = Limits(rates=_rates(settings), region=settings.region)
+        partners = Partners(partial(registry.keys_of, reads), clock=clock)
+        lookups = Lookups(keys=keys, facts=facts, hot_state=hot_state, limits=limits, partners=partners)
         scans = await stack.enter_async_context(
             aclosing(
                 Scans(
                     keys=keys,
                     facts=facts,
                     hot_state=hot_state,
-                    limits=Limits(rates=_rates(settings), region=settings.region),
-                    partners=Partners(partial(registry.keys_of, reads), clock=clock),
+                    limits=limits,
+                    partners=partners,
                     places=places,
                     networks=networks,
                     reads=reads,
@@ -133,7 +137,7 @@ async def open_app(settings: Settings, *, clock: Clock | None = None) -> AsyncIt
         )
         reports = Reports(
             keys=keys,
-            facts=facts,
+            lookups=lookups,
             connection=reads,
             fingerprints=fingerprints,
             clock=clock,
@@ -143,7 +147,7 @@ async def open_app(settings: Settings, *, clock: Clock | None = None) -> AsyncIt
         servicer = ScanServicer(
             scans=scans,
             pages=Pages(scans=scans, reports=reports),
-            receipts=Receipts(keys=keys, facts=facts, proofs=proofs),
+            receipts=Receipts(lookups=lookups, proofs=proofs),
             reports=reports,
             ledger=Ledger(connection=reads),
             keys=VerdictKeys(settings.verdict_keys),

@@ -8,30 +8,18 @@ from voketag_kernel import codes
 from voketag_kernel.codes import KeyRing
 
 
-def unit_id_of(keys: KeyRing, code: str) -> int:
-    """Return the unit that a code names; MalformedCode, or UnknownCode whatever else is wrong with it."""
-    unit_id = _opened(keys, code)
-    if unit_id is None:
-        raise unknown()
-    return unit_id
-
-
 def unit_or_nobody(keys: KeyRing, code: str) -> int:
     """Return the unit that a code names, or one that nobody has when the code is not ours; MalformedCode.
 
     Nobody's units are below zero, another one for each code: looking one up takes what any never-issued unit takes.
     """
-    unit_id = _opened(keys, code)
-    nobody = -1 - int.from_bytes(sha256(code.encode()).digest()[:7])
-    return nobody if unit_id is None else unit_id
-
-
-def _opened(keys: KeyRing, code: str) -> int | None:
     try:
-        return keys.open(code)
+        unit_id = keys.open(code)
     except codes.MalformedCode as error:
         metrics.MALFORMED.inc()
         raise MalformedCode from error
+    nobody = -1 - int.from_bytes(sha256(code.encode()).digest()[:7])
+    return nobody if unit_id is None else unit_id
 
 
 def unknown() -> UnknownCode:

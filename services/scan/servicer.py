@@ -53,19 +53,24 @@ class ScanServicer:
 
     async def report_fraud(self, request: scan_pb2.ReportFraudRequest, call: Call) -> scan_pb2.ReportFraudResponse:
         """Take a report about an item."""
-        taken = await self._reports.report(**convert.report(request, call))
+        credential = credential_in(call.metadata)
+        report = convert.report(request, call)
+        taken = await self._reports.report(**report, told=call.answer_metadata, credential=credential)
         return convert.report_response(taken, convert.language(call))
 
     async def submit_report_form(self, request: scan_pb2.SubmitReportFormRequest, call: Call) -> httpbody_pb2.HttpBody:
         """Take a report from the page's form."""
+        form, device, language = request.form, convert.device(call), convert.language(call)
         page = await self._pages.report(
-            request.code, request.form.content_type, request.form.data, convert.device(call), convert.language(call)
+            request.code, form.content_type, form.data, device, language, told=call.answer_metadata
         )
         return convert.page(page, call)
 
-    async def get_receipt(self, request: scan_pb2.GetReceiptRequest, _call: Call) -> httpbody_pb2.HttpBody:
+    async def get_receipt(self, request: scan_pb2.GetReceiptRequest, call: Call) -> httpbody_pb2.HttpBody:
         """Return the receipt of a code."""
-        return convert.receipt(await self._receipts.receipt(request.code))
+        address, credential = call.client_address, credential_in(call.metadata)
+        made = await self._receipts.receipt(request.code, address, call.answer_metadata, credential=credential)
+        return convert.receipt(made)
 
     async def get_jwks(self, _request: scan_pb2.GetJwksRequest, _call: Call) -> httpbody_pb2.HttpBody:
         """Return the public keys that sign verdicts."""

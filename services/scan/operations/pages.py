@@ -52,7 +52,16 @@ class Pages:
         except VokeTagError as error:
             return _problem(error, language)
 
-    async def report(self, code: str, content_type: str, body: bytes, device: Device, language: Language) -> Page:
+    async def report(
+        self,
+        code: str,
+        content_type: str,
+        body: bytes,
+        device: Device,
+        language: Language,
+        *,
+        told: MutableMapping[str, str],
+    ) -> Page:
         """Take the report in a form and return the page that thanks for it, or says why it was not taken."""
         try:
             form = read_form(content_type, body)
@@ -63,6 +72,7 @@ class Pages:
                 details=form.details,
                 device=replace(device, screen=form.screen_resolution, time_zone=form.timezone),
                 request_id=None,
+                told=told,
             )
         except VokeTagError as error:
             return _problem(error, language)

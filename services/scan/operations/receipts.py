@@ -1,12 +1,11 @@
 """Receipts: what Factory knows about a unit's leaf and what Anchor knows about its batch's root, put together."""
 
+from collections.abc import MutableMapping
 from typing import Protocol
 
 from services.common.errors import AnchorNotFound
-from services.scan.codes import unit_id_of, unknown
-from services.scan.facts import FactsCache
 from services.scan.model import AnchorProofs, UnitProof
-from voketag_kernel.codes import KeyRing
+from services.scan.operations.lookups import Lookups
 from voketag_kernel.receipts import Receipt
 
 
@@ -23,23 +22,22 @@ class Proofs(Protocol):
 
 
 class Receipts:
-    """Makes receipts. Nothing is counted: asking for a receipt is not a scan."""
+    """Makes receipts. Asking for one is not a scan, and counts for no unit."""
 
-    def __init__(self, *, keys: KeyRing, facts: FactsCache, proofs: Proofs) -> None:
-        self._keys = keys
-        self._facts = facts
+    def __init__(self, *, lookups: Lookups, proofs: Proofs) -> None:
+        self._lookups = lookups
         self._proofs = proofs
 
-    async def receipt(self, code: str) -> Receipt:
-        """Return the receipt of a unit.
+    async def receipt(
+        self, code: str, address: str, told: MutableMapping[str, str], *, credential: str = ""
+    ) -> Receipt:
+        """Return the receipt of a unit. `told` takes what the caller is told about its limits.
 
-        MalformedCode, UnknownCode, ReceiptNotReady; Unavailable when Factory or Anchor is away: a receipt without its
-        anchor would say that there is none.
+        MalformedCode, UnknownCode, RateLimited, ReceiptNotReady; Unavailable when Factory or Anchor is away: a receipt
+        without its anchor would say that there is none.
         """
-        unit_id = unit_id_of(self._keys, code)
-        if (await self._facts.get([unit_id]))[unit_id] is None:
-            raise unknown()
-        unit = await self._proofs.unit_proof(unit_id)
+        found = await self._lookups.unit(code, address, told, credential=credential)
+        unit = await self._proofs.unit_proof(found.unit_id)
         try:
             anchors = await self._proofs.anchor_proofs(unit.batch_id)
         except AnchorNotFound:

@@ -1,16 +1,17 @@
 """Reports of consumers: kept once a device, unit and day, tied to the scan that they are about, never more than an
 address may send."""
 
+from collections.abc import MutableMapping
 from datetime import timedelta
 from uuid import UUID
 
 from services.common.clock import Clock
 from services.common.errors import ConcurrentUpdate, IdempotencyConflict, InvalidArgument, RateLimited, ScanNotFound
 from services.common.ids import uuid7
-from services.scan.codes import unit_id_of, unknown
-from services.scan.facts import FactsCache
+from services.scan.codes import unit_or_nobody
 from services.scan.fingerprint import Fingerprints
 from services.scan.model import Device, Report, ReportedUnit, TakenReport
+from services.scan.operations.lookups import Lookups
 from services.scan.storage import reports as storage
 from services.scan.storage.connection import HeldConnection
 from voketag_kernel.codes import KeyRing
@@ -26,7 +27,7 @@ class Reports:
         self,
         *,
         keys: KeyRing,
-        facts: FactsCache,
+        lookups: Lookups,
         connection: HeldConnection,
         fingerprints: Fingerprints,
         clock: Clock,
@@ -34,7 +35,7 @@ class Reports:
     ) -> None:
         """`most_per_address` is how many reports one address may send within a day."""
         self._keys = keys
-        self._facts = facts
+        self._lookups = lookups
         self._connection = connection
         self._fingerprints = fingerprints
         self._clock = clock
@@ -49,15 +50,20 @@ class Reports:
         details: str,
         device: Device,
         request_id: UUID | None,
+        told: MutableMapping[str, str],
+        credential: str = "",
     ) -> TakenReport:
-        """Keep a report and return it, or the one that this device sent about the unit today.
+        """Keep a report and return it, or the one that this device sent about the unit today. `told` takes what the
+        caller is told about its limits.
 
         Raises MalformedCode, UnknownCode, ScanNotFound, RateLimited, IdempotencyConflict, Unavailable.
         """
         now = self._clock.now()
         report = Report(
             report_id=uuid7(),
-            unit=await self._unit(code, verification_id),
+            unit=await self._unit_of_code(code, device.address, told, credential)
+            if verification_id is None
+            else await self._unit_of_scan(verification_id, code),
             verification_id=verification_id,
             reason=reason,
             details=details.replace("\0", ""),  # PostgreSQL keeps no NUL
@@ -79,25 +85,22 @@ class Reports:
                 )
         raise ConcurrentUpdate
 
-    async def _unit(self, code: str, verification_id: UUID | None) -> ReportedUnit:
-        """Return the unit that is meant; the scan and the code must mean the same one."""
-        if verification_id is None:
-            return await self._unit_of_code(code)
+    async def _unit_of_scan(self, verification_id: UUID, code: str) -> ReportedUnit:
+        """Return the unit that was scanned; the code, where there is one, must mean the same."""
         scanned = await storage.unit_of_scan(self._connection, verification_id)
         if scanned is None:
             raise ScanNotFound
-        if code and unit_id_of(self._keys, code) != scanned.unit_id:
+        if code and unit_or_nobody(self._keys, code) != scanned.unit_id:
             raise InvalidArgument.of("verification_id", "names a scan of another code")
         return scanned
 
-    async def _unit_of_code(self, code: str) -> ReportedUnit:
+    async def _unit_of_code(
+        self, code: str, address: str, told: MutableMapping[str, str], credential: str
+    ) -> ReportedUnit:
         if not code:
             raise InvalidArgument.of("code", "give the verification_id of the scan, or the code")
-        unit_id = unit_id_of(self._keys, code)
-        facts = (await self._facts.get([unit_id]))[unit_id]
-        if facts is None:
-            raise unknown()
-        return ReportedUnit(unit_id=unit_id, batch_id=facts.batch.batch_id, tenant_id=facts.tenant_id)
+        unit = await self._lookups.unit(code, address, told, credential=credential)
+        return ReportedUnit(unit_id=unit.unit_id, batch_id=unit.batch.batch_id, tenant_id=unit.tenant_id)
 
 
 def _again(report: Report, earlier: storage.EarlierReport) -> TakenReport:

@@ -10,7 +10,6 @@ same round trip, the same answer, and that not before a fixed time. So neither t
 wrong with a guess.
 """
 
-import asyncio
 import time
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from services.common.addresses import network_of
 from services.common.batching import Batcher
 from services.common.clock import Clock
 from services.common.credentials import Credential, parse_credential
-from services.common.errors import RateLimited, Unavailable
+from services.common.errors import Unavailable
 from services.common.ids import uuid7_at
 from services.common.logs import get_logger
 from services.scan import metrics, risk
@@ -33,6 +32,7 @@ from services.scan.hot_state import HotState, HotStateAway
 from services.scan.limits import Allowance, Limits, key_caller
 from services.scan.model import Device, RecentHistory, Scan, ScanCount, ScanEvent, UnitFacts, verdict_of
 from services.scan.networks import Network, Networks
+from services.scan.operations.lookups import limited, refused_in_time
 from services.scan.partners import Partners
 from services.scan.places import NOWHERE, Place, Places
 from services.scan.sightings import Sighting, history_of
@@ -43,7 +43,6 @@ from voketag_kernel.codes import KeyRing
 _log = get_logger(__name__)
 _LARGEST_GROUP = 500
 _GROUPS_AT_ONCE = 2  # one is counted and judged while another one waits for its commit
-_REFUSED_AFTER_SECONDS = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,18 +133,17 @@ class Scans:
         # A key that is not known here yet sits out what its address has to: anybody can make keys up.
         caller = key_caller(key.key_id) if key is not None and self._partners.known(key) else network
         if (refusal := self._limits.refused(caller)) is not None:
-            raise _limited(refusal, told)
+            raise limited(refusal, told)
         attempt = _Attempt(unit_or_nobody(self._keys, code), device, network, key)
         if self._breaker.open:  # nobody waits for a probe; `probing` makes them
             raise Unavailable
         made = await self._batcher.submit(attempt)
         if made.allowance is not None:
             if not made.allowance.allowed:
-                raise _limited(made.allowance, told)
+                raise limited(made.allowance, told)
             told.update(made.allowance.headers())
         if made.scan is None:
-            # A void unit is found before it is refused, one that nobody has is not: the difference ends in this wait.
-            await asyncio.sleep(started + _REFUSED_AFTER_SECONDS - time.monotonic())
+            await refused_in_time(started)
             raise unknown()
         metrics.VERDICTS[made.scan.event.verdict].inc()
         return made.scan
@@ -272,10 +270,3 @@ class Scans:
         metrics.COMMIT_SECONDS.observe(time.perf_counter() - started)
         metrics.COMMIT_SIZE.observe(len(judged))
         return counts
-
-
-def _limited(allowance: Allowance, told: MutableMapping[str, str]) -> RateLimited:
-    """Return the refusal of a caller who asks too often, and tell when to come back."""
-    metrics.LIMITED.inc()
-    told.update(allowance.headers())
-    return RateLimited("too many checks from here; come back a little later", retry_after_seconds=allowance.retry_after)

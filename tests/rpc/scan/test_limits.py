@@ -1,6 +1,7 @@
 """Limits as callers meet them: what they are told, what it costs the unit, and who limits while Valkey is away."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import grpc
@@ -85,6 +86,25 @@ async def test_guesses_are_few_and_a_hit_does_not_show_then(consumer: Consumer, 
         assert (await refusal(consumer.scan("A" * 20))).reason == "UNKNOWN_CODE"
     assert (await refusal(consumer.scan(registry.never_issued()))).reason == "RATE_LIMITED"
     assert (await refusal(consumer.scan(code))).reason == "RATE_LIMITED"
+
+
+async def test_a_receipt_and_a_report_are_as_good_as_a_scan_to_a_guesser(
+    consumer: Consumer, registry: Registry
+) -> None:
+    code = (await registry.issue()).codes[0]
+    ways: tuple[Callable[[Consumer, str], Awaitable[object]], ...] = (
+        lambda who, text: who.receipt(text),
+        lambda who, text: who.report(code=text, reason="other"),
+        lambda who, text: who.scan(text),
+    )
+    for number, way in enumerate(ways):
+        guesser = consumer.using(address=f"203.0.113.{number}")
+        assert (await refusal(way(guesser, "A" * 20))).reason == "UNKNOWN_CODE"
+        assert (await refusal(way(guesser, registry.never_issued()))).reason == "UNKNOWN_CODE"
+        for other_way in ways:
+            assert (await refusal(other_way(guesser, code))).reason == "RATE_LIMITED"
+    form = await consumer.using(address="203.0.113.1").send_form(code, b"reason=other")
+    assert "Too many checks from here" in form
 
 
 async def test_two_processes_count_together(scan_settings: Settings, registry: Registry) -> None:

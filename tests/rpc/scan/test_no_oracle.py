@@ -15,13 +15,16 @@ from random import Random
 import grpc
 import pytest
 
+from services.common.rpc.server import Server
 from services.scan.settings import Settings
 from tests.rpc.scan.registry import Registry
-from voketag.scan.v1 import scan_pb2, scan_pb2_grpc
+from tests.rpc.second_door import connected, frame, read_answer, request
+from voketag.scan.v1.scan_pb2 import GetReceiptRequest, ScanRequest
 from voketag_kernel.codes import UnitCodeKey
 
 SAMPLES = 2_000
-LANES = 5
+LANES = 8
+KINDS = ("unknown key", "wrong tag", "wrong seal", "never issued", "void")
 
 
 @pytest.fixture
@@ -30,36 +33,54 @@ def scan_settings(scan_settings: Settings) -> Settings:
     return scan_settings.model_copy(update={"scans_per_minute": 0, "failures_per_minute": 0})
 
 
-async def test_the_time_of_an_answer_does_not_tell_what_was_wrong(scan_server: str, registry: Registry) -> None:
+@pytest.mark.parametrize(
+    ("method", "request_type", "kinds"),
+    [("Scan", ScanRequest, KINDS), ("GetReceipt", GetReceiptRequest, ("wrong tag", "never issued", "void"))],
+    ids=["scan", "receipt"],  # a report finds its unit as a receipt does
+)
+async def test_the_time_of_an_answer_does_not_tell_what_was_wrong(
+    server: Server,
+    registry: Registry,
+    method: str,
+    request_type: type[ScanRequest | GetReceiptRequest],
+    kinds: Sequence[str],
+) -> None:
     issued = await registry.issue(SAMPLES)
     cancelled = await registry.issue(SAMPLES, state="CANCELLED")
     ours = registry.key
-    kinds: dict[str, Callable[[int], str]] = {
+    codes: dict[str, Callable[[int], str]] = {
         "unknown key": lambda turn: UnitCodeKey(7, b"x" * 32).mint(turn).code,
         "wrong tag": lambda turn: _other(issued.codes[turn], place=12),
         "wrong seal": lambda turn: _other(issued.codes[turn], place=5),
         "never issued": lambda turn: ours.mint((1 << 39) + turn).code,
         "void": lambda turn: cancelled.codes[turn],
     }
-    guesses = {name: [code(turn) for turn in range(SAMPLES)] for name, code in kinds.items()}
+    guesses = {
+        name: [
+            request(
+                f"/voketag.scan.v1.ScanService/{method}",
+                frame(request_type(code=codes[name](turn)).SerializeToString()),
+            )
+            for turn in range(SAMPLES)
+        ]
+        for name in kinds
+    }
     times: dict[str, list[float]] = {name: [] for name in kinds}
-    bodies = set()
-    async with grpc.aio.insecure_channel(scan_server) as channel:
-        stub = scan_pb2_grpc.ScanServiceStub(channel)
+    answers = set()
 
-        async def guess(lane: int) -> None:
+    async def guess(lane: int) -> None:
+        async with connected(server.http_port) as (reader, writer):
             for turn in range(lane, SAMPLES, LANES):
                 for name in Random(turn).sample(sorted(kinds), len(kinds)):  # noqa: S311 - no kind always comes first
                     started = time.perf_counter()
-                    try:
-                        await stub.Scan(scan_pb2.ScanRequest(code=guesses[name][turn]))
-                    except grpc.aio.AioRpcError as error:
-                        times[name].append(time.perf_counter() - started)
-                        bodies.add((error.code(), error.details(), tuple(sorted(error.trailing_metadata() or ()))))
+                    writer.write(guesses[name][turn])
+                    answer = await read_answer(reader)
+                    times[name].append(time.perf_counter() - started)
+                    answers.add((answer.grpc_status, answer.body, tuple(sorted(answer.headers.items()))))
 
-        await asyncio.gather(*(guess(lane) for lane in range(LANES)))
+    await asyncio.gather(*(guess(lane) for lane in range(LANES)))
     assert {name: len(taken) for name, taken in times.items()} == dict.fromkeys(kinds, SAMPLES)
-    assert len(bodies) == 1
+    assert [status for status, *_ in answers] == [grpc.StatusCode.NOT_FOUND.value[0]], "one answer, to the last header"
     for one, other in combinations(kinds, 2):
         longer = _chance_of_longer(times[one], times[other])
         assert 0.44 < longer < 0.56, f"{one} against {other}: {longer:.3f}"

@@ -72,11 +72,17 @@ async def test_what_is_no_report_is_refused(consumer: Consumer, report: dict[str
     assert (await refusal(consumer.report(**report))).reason == reason
 
 
-async def test_a_scan_of_another_code_is_refused(consumer: Consumer, registry: Registry) -> None:
+async def test_a_scan_of_another_code_is_refused_whatever_is_wrong_with_the_code(
+    consumer: Consumer, registry: Registry
+) -> None:
     codes = (await registry.issue(2)).codes
     scan = await consumer.scan(codes[0])
-    answer = await refusal(consumer.report(verification_id=scan.verification_id, code=codes[1], reason="other"))
-    assert answer.reason == "INVALID_ARGUMENT"
+    answers = [
+        await refusal(consumer.report(verification_id=scan.verification_id, code=code, reason="other"))
+        for code in (codes[1], registry.never_issued(), "A" * 20)
+    ]
+    assert {answer.reason for answer in answers} == {"INVALID_ARGUMENT"}
+    assert len({answer.message for answer in answers}) == 1
 
 
 async def test_an_address_sends_so_many_reports_a_day(consumer: Consumer, registry: Registry) -> None:

@@ -131,8 +131,8 @@ class ScanServiceServicer:
 
     def GetReceipt(self, request, context):
         """The receipt of a unit: the path from its code to the chain, checkable without this platform (format
-        `voketag-receipt/v1`). Not a scan: nothing is counted. FAILED_PRECONDITION (RECEIPT_NOT_READY) until the
-        batch's root exists; `anchor` is null until the chain has confirmed it.
+        `voketag-receipt/v1`). Not a scan: it counts for no unit, and for the caller's limit as one. FAILED_PRECONDITION
+        (RECEIPT_NOT_READY) until the batch's root exists; `anchor` is null until the chain has confirmed it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -140,7 +140,8 @@ class ScanServiceServicer:
 
     def ReportFraud(self, request, context):
         """Tells the maker and the operator that something is wrong with an item. Reports of one device about one unit within
-        a day are one report: the first answer is returned. RESOURCE_EXHAUSTED (RATE_LIMITED) for too many from one place.
+        a day are one report: the first answer is returned. RESOURCE_EXHAUSTED (RATE_LIMITED) for too many from one place; a
+        report by `code` counts for the caller's limit as a scan does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -50,12 +50,13 @@ class ScanServiceStub:
     """
     GetReceipt: _grpc.UnaryUnaryMultiCallable[_scan_pb2.GetReceiptRequest, _httpbody_pb2.HttpBody]
     """The receipt of a unit: the path from its code to the chain, checkable without this platform (format
-    `voketag-receipt/v1`). Not a scan: nothing is counted. FAILED_PRECONDITION (RECEIPT_NOT_READY) until the
-    batch's root exists; `anchor` is null until the chain has confirmed it.
+    `voketag-receipt/v1`). Not a scan: it counts for no unit, and for the caller's limit as one. FAILED_PRECONDITION
+    (RECEIPT_NOT_READY) until the batch's root exists; `anchor` is null until the chain has confirmed it.
     """
     ReportFraud: _grpc.UnaryUnaryMultiCallable[_scan_pb2.ReportFraudRequest, _scan_pb2.ReportFraudResponse]
     """Tells the maker and the operator that something is wrong with an item. Reports of one device about one unit within
-    a day are one report: the first answer is returned. RESOURCE_EXHAUSTED (RATE_LIMITED) for too many from one place.
+    a day are one report: the first answer is returned. RESOURCE_EXHAUSTED (RATE_LIMITED) for too many from one place; a
+    report by `code` counts for the caller's limit as a scan does.
     """
     SubmitReportForm: _grpc.UnaryUnaryMultiCallable[_scan_pb2.SubmitReportFormRequest, _httpbody_pb2.HttpBody]
     """The same from the page's form, without JavaScript: takes `application/x-www-form-urlencoded`, answers with a page."""
@@ -98,12 +99,13 @@ class ScanServiceAsyncStub(ScanServiceStub):
     """
     GetReceipt: _aio.UnaryUnaryMultiCallable[_scan_pb2.GetReceiptRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """The receipt of a unit: the path from its code to the chain, checkable without this platform (format
-    `voketag-receipt/v1`). Not a scan: nothing is counted. FAILED_PRECONDITION (RECEIPT_NOT_READY) until the
-    batch's root exists; `anchor` is null until the chain has confirmed it.
+    `voketag-receipt/v1`). Not a scan: it counts for no unit, and for the caller's limit as one. FAILED_PRECONDITION
+    (RECEIPT_NOT_READY) until the batch's root exists; `anchor` is null until the chain has confirmed it.
     """
     ReportFraud: _aio.UnaryUnaryMultiCallable[_scan_pb2.ReportFraudRequest, _scan_pb2.ReportFraudResponse]  # type: ignore[assignment]
     """Tells the maker and the operator that something is wrong with an item. Reports of one device about one unit within
-    a day are one report: the first answer is returned. RESOURCE_EXHAUSTED (RATE_LIMITED) for too many from one place.
+    a day are one report: the first answer is returned. RESOURCE_EXHAUSTED (RATE_LIMITED) for too many from one place; a
+    report by `code` counts for the caller's limit as a scan does.
     """
     SubmitReportForm: _aio.UnaryUnaryMultiCallable[_scan_pb2.SubmitReportFormRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """The same from the page's form, without JavaScript: takes `application/x-www-form-urlencoded`, answers with a page."""
@@ -161,8 +163,8 @@ class ScanServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """The receipt of a unit: the path from its code to the chain, checkable without this platform (format
-        `voketag-receipt/v1`). Not a scan: nothing is counted. FAILED_PRECONDITION (RECEIPT_NOT_READY) until the
-        batch's root exists; `anchor` is null until the chain has confirmed it.
+        `voketag-receipt/v1`). Not a scan: it counts for no unit, and for the caller's limit as one. FAILED_PRECONDITION
+        (RECEIPT_NOT_READY) until the batch's root exists; `anchor` is null until the chain has confirmed it.
         """
 
     @_abc_1.abstractmethod
@@ -172,7 +174,8 @@ class ScanServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_scan_pb2.ReportFraudResponse, _abc.Awaitable[_scan_pb2.ReportFraudResponse]]:
         """Tells the maker and the operator that something is wrong with an item. Reports of one device about one unit within
-        a day are one report: the first answer is returned. RESOURCE_EXHAUSTED (RATE_LIMITED) for too many from one place.
+        a day are one report: the first answer is returned. RESOURCE_EXHAUSTED (RATE_LIMITED) for too many from one place; a
+        report by `code` counts for the caller's limit as a scan does.
         """
 
     @_abc_1.abstractmethod

@@ -17,7 +17,7 @@ _KIB = 1024
 UNLIMITED: dict[str, Any] = {_NAME: {"@type": f"{_BUFFER}PerRoute", "disabled": True}}
 """For streams: they must flow, and the servers have a limit of their own."""
 
-_NOT_GRPC: dict[str, Any] = {
+NOT_GRPC: dict[str, Any] = {
     "name": "content-type",
     "string_match": {"prefix": "application/grpc"},
     "invert_match": True,
@@ -60,7 +60,7 @@ def rest_routes() -> Iterator[dict[str, Any]]:
         *(({"path": path}, "factory", _FILE_BYTES) for path in FILE_PATHS),
     ):
         yield {
-            "match": {**path, "headers": [_NOT_GRPC]},
+            "match": {**path, "headers": [NOT_GRPC]},
             "route": {"cluster": room},
             "typed_per_filter_config": _at_most(most_bytes),
         }

@@ -1,7 +1,7 @@
 """What Envoy answers itself, in the same form as the services: google.rpc.Status with one ErrorInfo.
 
-REST callers get it as JSON. gRPC callers get the usual trailers, and the same Status in `grpc-status-details-bin`, so
-that they, too, decide by the reason.
+REST callers get it as JSON, people who scan a code get a page (`pages.py`). gRPC callers get the usual trailers, and
+the same Status in `grpc-status-details-bin`, so that they, too, decide by the reason.
 """
 
 import base64
@@ -78,8 +78,10 @@ def configuration() -> dict[str, Any]:
     return {
         "mappers": [
             pages.head_reply(),
+            *map(_grpc, _REPLIES),
+            *pages.own_pages(),
             _json(_FILE_TOO_LARGE, _TO_A_FILE_PATH),
-            *(mapper for reply in _REPLIES for mapper in (_grpc(reply), _json(reply))),
+            *map(_json, _REPLIES),
         ],
         "body_format": _json_format(Reply(500, code_pb2.INTERNAL, "INTERNAL", "internal error")),
     }
@@ -100,9 +102,9 @@ def _header(key: str, value: str) -> dict[str, Any]:
     return {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
-def _json(reply: Reply, *only: dict[str, Any]) -> dict[str, Any]:
+def _json(reply: Reply, only: dict[str, Any] | None = None) -> dict[str, Any]:
     of_status = _has_status(reply)
-    told_by = {"and_filter": {"filters": [of_status, *only]}} if only else of_status
+    told_by = {"and_filter": {"filters": [of_status, only]}} if only else of_status
     return {"filter": told_by, "body_format_override": _json_format(reply)}
 
 

@@ -83,7 +83,9 @@ def _routes(settings: EnvoySettings, page_filter: dict[str, Any]) -> Iterator[di
     # Matched before the transcoder, for their settings only; what it makes of the request is matched again below.
     yield pages.head_route()
     filters = {"envoy.filters.http.grpc_json_transcoder": page_filter} | limits.of_page()
-    yield {"match": {"prefix": "/r/"}, "route": {"cluster": "scan"}} | _configured(filters)
+    yield {"match": {"prefix": "/r/", "headers": [limits.NOT_GRPC]}, "route": {"cluster": "scan"}} | _configured(
+        filters
+    )
     yield from limits.rest_routes()
     for service, contract in sorted(services(settings).items(), key=lambda pair: ".scan." not in pair[0]):
         room = service.split(".")[1]

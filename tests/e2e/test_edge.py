@@ -67,7 +67,6 @@ def test_what_the_edge_refuses_has_the_contracts_form(
         ("/v1/scan", {"code": "A" * 17_000}, 413),
         ("/v1/report", {"code": UNKNOWN_CODE, "reason": "other", "details": "\U0001f6d1" * 2_000}, 404),
         ("/v1/report", {"code": UNKNOWN_CODE, "reason": "other", "details": "A" * 66_000}, 413),
-        (f"/r/{UNKNOWN_CODE}/report", {"form": "A" * 66_000}, 413),
         ("/v1/products", {"description": "A" * 1_000_000}, 401),
         ("/v1/products", {"description": "A" * 1_100_000}, 413),
     ],
@@ -76,6 +75,11 @@ def test_what_the_edge_refuses_has_the_contracts_form(
 def test_strangers_cannot_make_the_edge_hold_much(rest: Rest, path: str, body: dict[str, str], status: int) -> None:
     answer = rest("POST", path, body)
     assert (answer.status, answer.reason == "REQUEST_TOO_LARGE") == (status, status == 413)
+
+
+def test_a_form_that_is_too_large_is_refused_with_a_page(rest: Rest) -> None:
+    answer = rest("POST", f"/r/{UNKNOWN_CODE}/report", {"form": "A" * 66_000})
+    assert (answer.status, answer.headers["content-type"]) == (413, "text/html; charset=utf-8")
 
 
 def test_over_grpc_the_limits_are_the_same(channel: grpc.Channel) -> None:
@@ -178,6 +182,10 @@ def test_a_room_that_is_down_is_unavailable_and_comes_back(make_stack: MakeStack
 
     stack.kill("scan-1")
     assert [rest("GET", "/v1/health").status for _ in range(20)] == [200] * 20, "the other scan process takes over"
+    stack.kill("scan-2")
+    page = rest("GET", f"/r/{UNKNOWN_CODE}", **{"accept-language": "es"})
+    assert (page.status, page.headers["content-type"]) == (503, "text/html; charset=utf-8")
+    assert "<h1>Ahora no podemos comprobarlo</h1>" in page.body
 
 
 def test_a_stream_passes_and_a_partners_key_is_needed(channel: grpc.Channel) -> None:

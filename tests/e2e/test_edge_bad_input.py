@@ -164,7 +164,6 @@ BAD_PATHS_AND_QUERIES = [
     ("GET", "/v1", None, "METHOD_NOT_FOUND"),
     ("GET", "/v2/products", None, "METHOD_NOT_FOUND"),
     ("GET", "/v1/products/a/b/c", None, "METHOD_NOT_FOUND"),
-    ("GET", "/r", None, "METHOD_NOT_FOUND"),
     ("GET", "/.env", None, "METHOD_NOT_FOUND"),
     ("GET", "/..%2F..%2Fetc%2Fpasswd", None, "METHOD_NOT_FOUND"),
     ("PUT", "/v1/products", {}, "METHOD_NOT_FOUND"),
@@ -214,6 +213,9 @@ def test_unknown_fields_of_a_body_are_ignored(rest: Rest) -> None:
         (f"/r/{UNKNOWN_CODE}", 404),
         ("/r/a%2Fb", 400),
         (f"/r/{'A' * 14_000}?utm_source=chat", 400),
+        ("/r/%00", 400),  # from here on the edge itself answers
+        ("/r/", 404),
+        ("/r?utm_source=chat", 404),
     ],
     ids=shown,
 )
@@ -225,6 +227,25 @@ def test_the_page_of_a_code_that_is_not_ours_is_a_page_that_gives_nothing_away(
     assert "x-page-status" not in page.headers
     assert "<html" in page.body
     assert "Traceback" not in page.body
+
+
+@pytest.mark.parametrize(
+    ("language", "title"),
+    [
+        ("pt-BR,pt;q=0.9,en;q=0.5", "Não foi possível ler o código"),
+        ("ES", "No se puede leer el código"),
+        ("de,pt;q=0.5", "This code cannot be read"),
+    ],
+)
+def test_the_edges_own_page_is_in_the_language_of_the_browser(rest: Rest, language: str, title: str) -> None:
+    page = rest("GET", "/r/%00", **{"accept-language": language})
+    assert f"<h1>{title}</h1>" in page.body
+    assert "{width:100%;" in page.body, "as it was written"
+
+
+def test_what_is_neither_a_page_nor_grpc_reaches_no_process(rest: Rest) -> None:
+    odd = {"content-type": "application/grpc-web"}
+    assert [rest("GET", f"{path}{UNKNOWN_CODE}", **odd).status for path in ("/r/", "/v1/scan/")] == [404, 404]
 
 
 HEADERS: list[tuple[dict[str, str], int]] = [

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from deploy.envoy import limits, local_replies, pages, routes
+from deploy.envoy import browsers, limits, local_replies, pages, routes
 from deploy.envoy.clusters import address
 from deploy.envoy.settings import EnvoySettings
 
@@ -78,6 +78,7 @@ def _connection_manager(settings: EnvoySettings) -> dict[str, Any]:
         "route_config": routes.configuration(settings, page_filter=_transcoder(settings, any_query=True)),
         "http_filters": [
             _filter("lua", pages.FILTER),  # answers pass in the other direction: this one sees what leaves
+            *([_filter("cors", browsers.FILTER)] if settings.allowed_origins else []),
             _filter("header_mutation", _DROPPED),
             _filter("local_ratelimit", _rate_limit(settings)),
             # Routes of streams turn this one off: they must flow, and the servers have a limit of their own.

@@ -5,7 +5,7 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2
 
-from deploy.envoy import limits, pages
+from deploy.envoy import browsers, limits, pages
 from deploy.envoy.clusters import second_door
 from deploy.envoy.settings import EnvoySettings
 
@@ -48,6 +48,8 @@ _GUARDS = (
 )
 # Browsers come back by TLS alone, for two years (RFC 6797). Said only where there is TLS.
 _TLS_GUARDS = (("strict-transport-security", "max-age=63072000; includeSubDomains"),)
+# A cache must not give one origin's answer to another.
+_BROWSER_GUARDS = (("vary", "origin"),)
 
 
 def services(settings: EnvoySettings) -> dict[str, descriptor_pb2.ServiceDescriptorProto]:
@@ -60,7 +62,14 @@ def configuration(settings: EnvoySettings, page_filter: dict[str, Any]) -> dict[
     """Return the route table; `page_filter` is the transcoder's configuration for the consumer page."""
     return {
         "name": "public",
-        "virtual_hosts": [{"name": "public", "domains": ["*"], "routes": list(_routes(settings, page_filter))}],
+        "virtual_hosts": [
+            {
+                "name": "public",
+                "domains": ["*"],
+                "routes": list(_routes(settings, page_filter)),
+                **browsers.policy(settings),
+            }
+        ],
         "request_headers_to_add": [
             {
                 # The services believe this header, so it is written over whatever the client sent.
@@ -70,7 +79,11 @@ def configuration(settings: EnvoySettings, page_filter: dict[str, Any]) -> dict[
         ],
         "response_headers_to_add": [
             {"header": {"key": key, "value": value}, "append_action": "ADD_IF_ABSENT"}
-            for key, value in (*_GUARDS, *(_TLS_GUARDS if settings.tls_certificate else ()))
+            for key, value in (
+                *_GUARDS,
+                *(_TLS_GUARDS if settings.tls_certificate else ()),
+                *(_BROWSER_GUARDS if settings.allowed_origins else ()),
+            )
         ],
         "most_specific_header_mutations_wins": True,
     }
@@ -105,6 +118,8 @@ def _routes(settings: EnvoySettings, page_filter: dict[str, Any]) -> Iterator[di
     if settings.reflection:
         for version in ("v1", "v1alpha"):
             yield _stream(f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo", "admin")
+    if settings.allowed_origins:
+        yield browsers.route()
 
 
 def _configured(filters: dict[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,8 @@ class EnvoySettings:
 
     A wrong value lets clients choose their own address.
     """
+    allowed_origins: Sequence[str] = ()
+    """Origins (`https://shop.example`) whose pages may read answers in people's browsers; nobody else's may."""
     reflection: bool = True
     """Let gRPC reflection through, answered by Admin for all four services."""
     requests_per_second: int = 20_000

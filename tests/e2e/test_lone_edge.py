@@ -1,4 +1,4 @@
-"""The edge by itself: TLS and what browsers are told of it, clients that dribble, floods of headers."""
+"""The edge by itself: what browsers are told of TLS and of other sites' pages, slow clients, floods of headers."""
 
 import socket
 import ssl
@@ -116,6 +116,40 @@ def test_a_flood_of_headers_is_refused(tmp_path: Path, headers: dict[str, str]) 
         connection.request("GET", "/v1/health", headers=headers)
         assert connection.getresponse().status == 431
         connection.close()
+
+
+def test_pages_of_listed_origins_may_read_answers_and_others_may_not(tmp_path: Path) -> None:
+    shop = "https://shop.example"
+    ask = {"access-control-request-method": "POST", "access-control-request-headers": "content-type,x-timezone"}
+    with edge(tmp_path, allowed_origins=[shop]) as port:
+        for path in ("/v1/scan", "/v1/products", "/voketag.scan.v1.ScanService/Scan"):
+            allowed = _headers(port, "OPTIONS", path, origin=shop, **ask)
+            assert allowed[":status"] == "200"
+            assert allowed["access-control-allow-origin"] == shop
+            assert "POST" in allowed["access-control-allow-methods"]
+            assert {"content-type", "x-timezone"} <= set(allowed["access-control-allow-headers"].split(", "))
+            read = _headers(port, "GET", f"{path}?a=1", origin=shop)
+            assert (read["access-control-allow-origin"], read["vary"]) == (shop, "origin")
+            assert "retry-after" in read["access-control-expose-headers"]
+            for other in ("https://shop.example.evil.example", "http://shop.example", "null", "https://SHOP.example."):
+                for answer in (_headers(port, "OPTIONS", path, origin=other, **ask), _headers(port, "GET", path)):
+                    assert not [name for name in answer if name.startswith("access-control")]
+            assert "access-control-allow-credentials" not in allowed | read
+        assert _headers(port, "GET", "/nothing")[":status"] == "404"
+
+
+@pytest.mark.parametrize("origin", ["*", "shop.example", "https://shop.example/", "https://*.example", ""])
+def test_what_is_no_origin_is_not_taken_for_one(tmp_path: Path, origin: str) -> None:
+    with pytest.raises(ValueError, match="must be an origin"), edge(tmp_path, allowed_origins=[origin]):
+        pass
+
+
+def _headers(port: int, method: str, path: str, **headers: str) -> dict[str, str]:
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request(method, path, headers=headers)
+    answer = connection.getresponse()
+    connection.close()
+    return {":status": str(answer.status)} | {name.lower(): value for name, value in answer.getheaders()}
 
 
 def _status(connection: HTTPConnection) -> int:

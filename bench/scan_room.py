@@ -210,6 +210,6 @@ def _cpu_seconds(pid: int) -> float:
     """Return what a process has used, and those of its children that have ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except FileNotFoundError:  # ended just now: its parent has it
+    except (FileNotFoundError, ProcessLookupError):  # ended just now: its parent has it
         return 0.0
     return sum(map(int, fields[11:15])) / _TICKS

@@ -246,7 +246,10 @@ class EntryNotFound(NotFound):
     reason = "ENTRY_NOT_FOUND"
 
     def __init__(self) -> None:
-        super().__init__("no scan of that id is in the ledger; one of the last two seconds may not be in it yet")
+        super().__init__(
+            "no scan of that id is in the ledger; one of the last two seconds may not be in it yet, and one from "
+            "before the operator's retention not any more"
+        )
 
 
 class ScanNotFound(NotFound):

@@ -98,8 +98,10 @@ class Ledger:
         if there < wanted.width or wanted.width > TILE_WIDTH:
             raise ResourceNotFound
         if wanted.level is None:
-            entries = await self._entries(wanted.index * TILE_WIDTH, wanted.width)
-            data = bundle(entries)
+            try:
+                data = bundle(await self._entries(wanted.index * TILE_WIDTH, wanted.width))
+            except EntryNotFound as error:
+                raise ResourceNotFound from error
         else:
             stored = await storage.tiles(self._connection, [(level, wanted.index)])
             data = stored[level, wanted.index][: wanted.width * HASH_LENGTH]
@@ -113,8 +115,8 @@ class Ledger:
         )
         entries = []
         for each in found:
-            if each.body is None:
-                raise Unavailable("a scan of the ledger is missing; the operator has to look at it")
+            if each.body is None:  # past its retention; whether it should be, the verifier of the whole ledger tells
+                raise EntryNotFound
             before = _leaf(each.place - 1, hashes) if each.place else NO_ENTRY
             entries.append(entry_of(each.place, before, each.body))
         return entries

@@ -2,11 +2,15 @@
 
 It reads what the database says and believes none of it: hashes are made anew from the events, and must end in roots
 that signatures vouch for. The first thing that is wrong is named; what follows it says nothing any more.
+
+Events that an operator no longer keeps cannot be hashed. Where the caller says from when on events must be there, older
+ones may be gone: their entries' hashes in the tree stand for them, which the signatures cover all the same.
 """
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
@@ -35,21 +39,33 @@ class LedgerIsWrong(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was checked: `entries` entries under `root`, and `checkpoints` signed states on the way."""
+    """What was checked: `entries` entries under `root`, and `checkpoints` signed states on the way; the events of
+    `forgotten` entries are no longer kept."""
 
     entries: int
     checkpoints: int
     root: bytes
+    forgotten: int
 
 
 class LedgerVerifier:
     """Walks the ledger once."""
 
-    def __init__(self, *, connection: HeldConnection, ahead: HeldConnection, key: VerifierKey) -> None:
-        """`ahead` reads the next entries while these are hashed; `key` is the published one, not the database's."""
+    def __init__(
+        self,
+        *,
+        connection: HeldConnection,
+        ahead: HeldConnection,
+        key: VerifierKey,
+        kept_from: datetime | None = None,
+    ) -> None:
+        """`ahead` reads the next entries while these are hashed; `key` is the published one, not the database's. Events
+        of scans before `kept_from` may be gone; None means that all must be there."""
         self._connection = connection
         self._ahead = ahead
         self._key = key
+        self._kept_from = kept_from
+        self._forgotten = 0
         self._writer = TileWriter()
         self._before = NO_ENTRY
 
@@ -72,7 +88,7 @@ class LedgerVerifier:
         await self._check_tiles(self._writer.finish())
         if stray := await storage.stray_event(self._connection):
             raise LedgerIsWrong(size, "an event that is older than the ledger's end is no entry", stray)
-        return Verified(entries=size, checkpoints=len(checkpoints), root=self._writer.root())
+        return Verified(entries=size, checkpoints=len(checkpoints), root=self._writer.root(), forgotten=self._forgotten)
 
     def _read(self, start: int, size: int) -> "asyncio.Task[list[StoredBody]]":
         return asyncio.create_task(storage.bodies(self._ahead, start, max(start, min(start + _CHUNK, size))))
@@ -80,8 +96,9 @@ class LedgerVerifier:
     async def _check(
         self, start: int, end: int, bodies: Sequence[StoredBody], checkpoints: Sequence[StoredCheckpoint]
     ) -> None:
-        hashes, missing = self._chained(start, bodies)
-        await self._compare(start, hashes, bodies)
+        leaves = await self._leaves(start, end)
+        hashes, missing = self._chained(start, bodies, leaves)
+        _compare(start, hashes, leaves, bodies)
         if missing or len(hashes) < end - start:
             raise LedgerIsWrong(start + len(hashes), missing or "the entry is missing")
         at, filled = start, list[Tile]()
@@ -93,31 +110,32 @@ class LedgerVerifier:
                 self._check_signed(checkpoint)
         await self._check_tiles([tile for tile in filled if tile.level])
 
-    def _chained(self, start: int, bodies: Sequence[StoredBody]) -> tuple[list[bytes], str]:
+    async def _leaves(self, start: int, end: int) -> bytes:
+        """Return the tree's leaves of a range that begins with a tile, as far as they are there."""
+        spots = [(0, index) for index in range(start // TILE_WIDTH, -(-end // TILE_WIDTH))]
+        stored = await storage.tiles(self._connection, spots)
+        return b"".join(stored.get(spot, b"") for spot in spots)
+
+    def _chained(self, start: int, bodies: Sequence[StoredBody], leaves: bytes) -> tuple[list[bytes], str]:
         """Return the entries' hashes, made from the events, up to the first one that cannot be made, and why not."""
         before, hashes = self._before, list[bytes]()
         for index, body in enumerate(bodies, start):
             if body.place != index:
                 return hashes, "the entry is missing"
-            if body.body is None:
+            if body.body is not None:
+                # `entry_of` and `hash_of` of the kernel in one step: this is the loop that takes the time.
+                before = sha256(b"\x00" + PREFIX + index.to_bytes(8, "big") + before + body.body).digest()
+            elif self._may_be_gone(body) and (leaf := _leaf(leaves, index - start)):
+                before = leaf
+                self._forgotten += 1
+            else:
                 return hashes, "the entry's event is gone, or its time was changed"
-            # `entry_of` and `hash_of` of the kernel in one step: this is the loop that takes the time.
-            before = sha256(b"\x00" + PREFIX + index.to_bytes(8, "big") + before + body.body).digest()
             hashes.append(before)
         self._before = before
         return hashes, ""
 
-    async def _compare(self, start: int, hashes: Sequence[bytes], bodies: Sequence[StoredBody]) -> None:
-        """Hold the hashes against the tree's leaves: the first that differs is the first entry that was touched."""
-        first, last = start // TILE_WIDTH, (start + len(hashes)) // TILE_WIDTH
-        stored = await storage.tiles(self._connection, [(0, index) for index in range(first, last + 1)])
-        leaves = b"".join(stored.get((0, index), b"") for index in range(first, last + 1))
-        if leaves.startswith(made := b"".join(hashes)):
-            return
-        for place in range(len(hashes)):
-            at = place * HASH_LENGTH
-            if leaves[at : at + HASH_LENGTH] != made[at : at + HASH_LENGTH]:
-                raise LedgerIsWrong(start + place, "the event is not the one that was entered", bodies[place].scan)
+    def _may_be_gone(self, body: StoredBody) -> bool:
+        return self._kept_from is not None and body.scanned_at < self._kept_from
 
     def _check_signed(self, checkpoint: StoredCheckpoint) -> None:
         """Hold the root so far against a signed one."""
@@ -137,3 +155,16 @@ class LedgerVerifier:
             if stored.get((tile.level, tile.index)) != tile.hashes:
                 first = tile.index * TILE_WIDTH ** (tile.level + 1)
                 raise LedgerIsWrong(first, f"tile {tile.level}/{tile.index} is not that of the entries from here on")
+
+
+def _compare(start: int, hashes: Sequence[bytes], leaves: bytes, bodies: Sequence[StoredBody]) -> None:
+    """Hold the hashes against the tree's leaves: the first that differs is the first entry that was touched."""
+    if leaves.startswith(b"".join(hashes)):
+        return
+    for place, made in enumerate(hashes):
+        if _leaf(leaves, place) != made:
+            raise LedgerIsWrong(start + place, "the event is not the one that was entered", bodies[place].scan)
+
+
+def _leaf(leaves: bytes, place: int) -> bytes:
+    return leaves[place * HASH_LENGTH : (place + 1) * HASH_LENGTH]

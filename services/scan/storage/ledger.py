@@ -66,7 +66,7 @@ CROSS JOIN LATERAL (
 _NEWEST_CHECKPOINT = "SELECT size, root, note, signed_at FROM scan.ledger_checkpoints ORDER BY size DESC LIMIT 1"
 _PLACE = "SELECT entry_index FROM scan.ledger_entries WHERE verification_id = $1"
 _BODIES = f"""
-SELECT entry.entry_index, entry.verification_id, {_BODY} AS body
+SELECT entry.entry_index, entry.verification_id, entry.scanned_at, {_BODY} AS body
 FROM scan.ledger_entries AS entry
 LEFT JOIN scan.scan_events AS event USING (verification_id, scanned_at)
 WHERE entry.entry_index >= $1 AND entry.entry_index < $2
@@ -128,10 +128,12 @@ class StoredCheckpoint:
 
 
 class StoredBody(NamedTuple):
-    """An entry as it is stored: its index in the ledger, its scan, and its body, None where the event is gone."""
+    """An entry as it is stored: its index in the ledger, its scan and when that was, and its body, None where the event
+    is gone."""
 
     place: int
     scan: UUID
+    scanned_at: datetime
     body: bytes | None
 
 

@@ -1,13 +1,17 @@
 """Whoever rewrites history in the database is found, and the first entry that was touched is named."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import asyncpg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.common.clock import SystemClock
+from services.common.errors import EntryNotFound, ResourceNotFound
 from services.scan.ledger_key import LedgerKey
+from services.scan.operations.ledger import Ledger
 from services.scan.operations.sequencing import Sequencer
 from services.scan.operations.verification import LedgerIsWrong, LedgerVerifier, Verified
 from services.scan.storage import events
@@ -51,11 +55,14 @@ async def attacker(connection: HeldConnection, database_url: DatabaseUrl) -> Asy
 
 
 @pytest.fixture
-async def verifier(
-    connection: HeldConnection, database_url: DatabaseUrl, attacker: Attacker
-) -> AsyncIterator[LedgerVerifier]:
-    async with HeldConnection(dsn=database_url("voketag_scan"), name="ahead", timeout_seconds=10) as ahead:
-        yield LedgerVerifier(connection=connection, ahead=ahead, key=KEY.verifier)
+async def ahead(database_url: DatabaseUrl) -> AsyncIterator[HeldConnection]:
+    async with HeldConnection(dsn=database_url("voketag_scan"), name="ahead", timeout_seconds=10) as opened:
+        yield opened
+
+
+@pytest.fixture
+def verifier(connection: HeldConnection, ahead: HeldConnection, attacker: Attacker) -> LedgerVerifier:
+    return LedgerVerifier(connection=connection, ahead=ahead, key=KEY.verifier)
 
 
 async def first_bad(verifier: LedgerVerifier) -> LedgerIsWrong:
@@ -106,6 +113,46 @@ async def test_a_changed_field_is_found(attacker: Attacker, verifier: LedgerVeri
 async def test_a_deleted_event_is_found(attacker: Attacker, verifier: LedgerVerifier) -> None:
     await attacker.sql("DELETE FROM scan.scan_events WHERE verification_id = $1", await attacker.scan_at(17))
     assert (await first_bad(verifier)).index == 17
+
+
+async def test_events_may_be_gone_from_before_the_retention_and_from_no_other_time(
+    attacker: Attacker, connection: HeldConnection, ahead: HeldConnection
+) -> None:
+    oldest = "SELECT verification_id FROM scan.ledger_entries WHERE entry_index < 100"
+    await attacker.sql("UPDATE scan.ledger_entries SET scanned_at = '2020-01-31' WHERE entry_index < 100")
+    await attacker.sql(f"DELETE FROM scan.scan_events WHERE verification_id IN ({oldest})")  # noqa: S608 - a constant
+
+    async def verified(kept_from: datetime | None) -> Verified:
+        walk = LedgerVerifier(connection=connection, ahead=ahead, key=KEY.verifier, kept_from=kept_from)
+        return await walk.verify()
+
+    february = datetime(2020, 2, 1, tzinfo=UTC)
+    assert ((done := await verified(february)).entries, done.forgotten) == (SIZE, 100)
+    for kept_from in (None, datetime(2020, 1, 1, tzinfo=UTC)):
+        with pytest.raises(LedgerIsWrong, match="entry 0: the entry's event is gone"):
+            await verified(kept_from)
+    ledger = Ledger(connection=connection)
+    with pytest.raises(EntryNotFound):
+        await ledger.proof(UUID(str(await attacker.scan_at(99))))
+    with pytest.raises(ResourceNotFound):
+        await ledger.file("tile/entries/000")
+    assert (await ledger.proof(UUID(str(await attacker.scan_at(100))))).data
+    await attacker.sql("DELETE FROM scan.scan_events WHERE verification_id = $1", await attacker.scan_at(150))
+    with pytest.raises(LedgerIsWrong, match="entry 150"):
+        await verified(february)
+
+
+async def test_the_hash_of_an_entry_whose_event_is_gone_is_held_against_the_signatures(
+    attacker: Attacker, connection: HeldConnection, ahead: HeldConnection
+) -> None:
+    await attacker.sql("DELETE FROM scan.scan_events WHERE verification_id = $1", await attacker.scan_at(299))
+    await attacker.sql(
+        "UPDATE scan.ledger_tiles SET hashes = overlay(hashes placing sha256('x') from 43 * 32 + 1)"
+        " WHERE level = 0 AND tile_index = 1"  # where 299 is
+    )
+    later = datetime.now(UTC) + timedelta(days=1)
+    found = await first_bad(LedgerVerifier(connection=connection, ahead=ahead, key=KEY.verifier, kept_from=later))
+    assert found.index == 300
 
 
 async def test_a_deleted_entry_is_found(attacker: Attacker, verifier: LedgerVerifier) -> None:

@@ -59,7 +59,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_METHOD_NOT_FOUND: _ErrorReason.ValueType  # 27
     """NOT_FOUND 404: no such path or method."""
     ERROR_REASON_ENTRY_NOT_FOUND: _ErrorReason.ValueType  # 28
-    """NOT_FOUND 404: no scan of that id is in the ledger; one of the last two seconds may not be in it yet."""
+    """NOT_FOUND 404: no scan of that id is in the ledger; one of the last two seconds may not be in it yet, and one from
+    before the operator's retention not any more.
+    """
     ERROR_REASON_WEBHOOK_NOT_FOUND: _ErrorReason.ValueType  # 29
     """NOT_FOUND 404: no such webhook endpoint or delivery for this tenant."""
     ERROR_REASON_DUPLICATE_SKU: _ErrorReason.ValueType  # 30
@@ -107,7 +109,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_SCAN_NOT_FOUND: _ErrorReason.ValueType  # 72
     """NOT_FOUND 404: no such scan."""
     ERROR_REASON_RESOURCE_NOT_FOUND: _ErrorReason.ValueType  # 73
-    """NOT_FOUND 404: the log has no such file, or is not so long yet."""
+    """NOT_FOUND 404: the log has no such file, is not so long yet, or its entries are past their retention."""
     ERROR_REASON_WEBHOOK_DISABLED: _ErrorReason.ValueType  # 90
     """FAILED_PRECONDITION 400: the webhook endpoint is disabled; enable it first."""
     ERROR_REASON_WEBHOOK_LIMIT: _ErrorReason.ValueType  # 91
@@ -155,7 +157,9 @@ ERROR_REASON_TRANSACTION_NOT_FOUND: ErrorReason.ValueType  # 26
 ERROR_REASON_METHOD_NOT_FOUND: ErrorReason.ValueType  # 27
 """NOT_FOUND 404: no such path or method."""
 ERROR_REASON_ENTRY_NOT_FOUND: ErrorReason.ValueType  # 28
-"""NOT_FOUND 404: no scan of that id is in the ledger; one of the last two seconds may not be in it yet."""
+"""NOT_FOUND 404: no scan of that id is in the ledger; one of the last two seconds may not be in it yet, and one from
+before the operator's retention not any more.
+"""
 ERROR_REASON_WEBHOOK_NOT_FOUND: ErrorReason.ValueType  # 29
 """NOT_FOUND 404: no such webhook endpoint or delivery for this tenant."""
 ERROR_REASON_DUPLICATE_SKU: ErrorReason.ValueType  # 30
@@ -203,7 +207,7 @@ ERROR_REASON_JOB_NOT_FOUND: ErrorReason.ValueType  # 71
 ERROR_REASON_SCAN_NOT_FOUND: ErrorReason.ValueType  # 72
 """NOT_FOUND 404: no such scan."""
 ERROR_REASON_RESOURCE_NOT_FOUND: ErrorReason.ValueType  # 73
-"""NOT_FOUND 404: the log has no such file, or is not so long yet."""
+"""NOT_FOUND 404: the log has no such file, is not so long yet, or its entries are past their retention."""
 ERROR_REASON_WEBHOOK_DISABLED: ErrorReason.ValueType  # 90
 """FAILED_PRECONDITION 400: the webhook endpoint is disabled; enable it first."""
 ERROR_REASON_WEBHOOK_LIMIT: ErrorReason.ValueType  # 91

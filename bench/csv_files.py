@@ -21,9 +21,10 @@ import asyncpg
 
 from bench import report
 from bench.factory_room import KEY_ID, SECRET, Room, open_room
-from bench.issue_batch import _HEADER_LENGTH, _TRAILER_LENGTH, _family, _peak_rss_mib, _stream
+from bench.issue_batch import _family, _peak_rss_mib, _stream
 from services.common.clock import SystemClock
 from services.factory.convert.units import csv_slice
+from services.factory.copy_format import HEADER, TRAILER
 from services.factory.fast_derivation import FastDerivation
 from services.factory.hot_state import HotState
 from services.factory.minting import mint_chunk
@@ -121,7 +122,7 @@ async def _rows(room: Room, serials: list[bytes]) -> list[bytes]:
         order = ChunkOrder(batch_id, KEY_ID, taken.first_number, "", bytes(32), start, len(chunk), chunk)
         rows = mint_chunk(key, order).rows
         last = start + CHUNK_UNITS >= len(serials)
-        pieces.append(rows[_HEADER_LENGTH if start else 0 : len(rows) if last else -_TRAILER_LENGTH])
+        pieces.append(rows[len(HEADER) if start else 0 : len(rows) if last else -len(TRAILER)])
     return pieces
 
 

@@ -60,7 +60,7 @@ class Room:
                 return now
             if now.state not in {BatchState.PENDING, BatchState.ISSUING}:
                 raise SystemExit(f"the batch is {now.state.name}: {now.error}; see {self.folder}/worker.log")
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)  # looking costs milliseconds of the cores that are being measured
 
     async def warm(self) -> None:
         """Order small batches until the worker makes them by the fast derivation."""

@@ -18,14 +18,13 @@ import asyncpg
 
 from bench import report
 from bench.factory_room import KEY_ID, SECRET, Room, open_room
+from services.factory.copy_format import HEADER, TRAILER
 from services.factory.minting import mint_chunk
 from services.factory.model.issuing import CHUNK_UNITS, ChunkOrder
 from services.factory.model.serials import serial_prefix
 from services.factory.storage import batches as storage
 from services.factory.storage.issuing import UNIT_COLUMNS
 from voketag_kernel.codes import UnitCodeKey
-
-_HEADER_LENGTH, _TRAILER_LENGTH = 19, 2
 
 
 async def main() -> None:
@@ -95,7 +94,7 @@ async def _rows(room: Room, units: int) -> list[bytes]:
         )
         rows = mint_chunk(key, order).rows
         last = start + CHUNK_UNITS >= units
-        pieces.append(rows[_HEADER_LENGTH if start else 0 : len(rows) if last else -_TRAILER_LENGTH])
+        pieces.append(rows[len(HEADER) if start else 0 : len(rows) if last else -len(TRAILER)])
     return pieces
 
 

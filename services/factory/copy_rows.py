@@ -1,18 +1,14 @@
 """Rows in PostgreSQL's binary COPY format whose last field is a text of any length.
 
-https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format": a header, then for each row the number of its
-fields and each field behind its length, big-endian, and at the end -1. Rows are laid out as one array, every text as
-wide as the longest, and the padding is cut out in one pass; rows as Python tuples take ten times as long.
+Rows are laid out as one array, every text as wide as the longest, and the padding is cut out in one pass; rows as
+Python tuples take ten times as long. `copy_format` has what stands before and behind them.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-TRAILER: Final = b"\xff\xff"
 
 
 def texts(values: Sequence[bytes]) -> NDArray[np.bytes_]:

@@ -8,27 +8,22 @@ from typing import Final
 
 import numpy as np
 
+from services.factory.copy_format import HEADER, TRAILER
 from services.factory.derivation import REFERENCE, Derivation, Serials
 from services.factory.model.issuing import Chunk, ChunkOrder
 from services.factory.model.serials import DIGITS, INDEX_LENGTH, SERIAL_LENGTH
 from voketag_kernel.codes import UnitCodeKey, unit_id_of
 
-# PostgreSQL's binary COPY format (https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format"): a header,
-# then for each row the number of its fields and each field behind its length, big-endian, and at the end -1. The serial
-# comes last, so that all before it has a fixed width: a chunk is put together as arrays, with no work per row. Rows as
-# Python tuples would cost more than the hashing.
-_HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_TRAILER: Final = b"\xff\xff"
-_ROW_START: Final = np.dtype(
-    [
-        ("fields", ">i2"),
-        ("unit_id_length", ">i4"),
-        ("unit_id", ">i8"),
-        ("batch_id_length", ">i4"),
-        ("batch_id", "V16"),
-        ("serial_length", ">i4"),
-    ]
-)
+# A row of the binary COPY format without its last field, the serial. Rows are put together as arrays, nothing is
+# done row by row: as Python tuples they would cost more than the hashing.
+_ROW_START: Final = [
+    ("fields", ">i2"),
+    ("unit_id_length", ">i4"),
+    ("unit_id", ">i8"),
+    ("batch_id_length", ">i4"),
+    ("batch_id", "V16"),
+    ("serial_length", ">i4"),
+]
 _DIGITS: Final = np.frombuffer(DIGITS.encode(), dtype=np.uint8)
 
 
@@ -40,7 +35,7 @@ def mint_chunk(key: UnitCodeKey, order: ChunkOrder, derivation: Derivation = REF
     return Chunk(
         start=order.start,
         count=order.count,
-        rows=b"".join((_HEADER, _rows(order, first_number, serials), _TRAILER)),
+        rows=_rows(order, first_number, serials),
         leaf_hashes=leaf_hashes,
         tile_roots=derivation.tile_roots(leaf_hashes),
         made_by=derivation.name,
@@ -48,26 +43,35 @@ def mint_chunk(key: UnitCodeKey, order: ChunkOrder, derivation: Derivation = REF
 
 
 def _rows(order: ChunkOrder, first_number: int, serials: Serials) -> bytes:
+    """Return the rows with header and trailer, laid out where they are to stand: a copy less is MiB less."""
     lengths = serials.lengths
-    starts = np.empty(order.count, dtype=_ROW_START)
-    starts["fields"] = 3
-    starts["unit_id_length"] = 8
-    starts["unit_id"] = np.arange(order.count) + unit_id_of(order.key_id, first_number)
-    starts["batch_id_length"] = 16
-    starts["batch_id"] = np.void(order.batch_id.bytes)
-    starts["serial_length"] = lengths
-    table = starts.view(np.uint8).reshape(order.count, -1)
-    if (lengths == lengths[0]).all():
-        return np.concatenate([table, serials.text.reshape(order.count, -1)], axis=1).tobytes()
+    alike = bool((lengths == lengths[0]).all())
+    layout = np.dtype([*_ROW_START, ("serial", f"V{lengths[0]}")] if alike else _ROW_START)
+    made = np.empty(
+        len(HEADER) + order.count * np.dtype(_ROW_START).itemsize + serials.text.size + len(TRAILER), np.uint8
+    )
+    made[: len(HEADER)] = np.frombuffer(HEADER, np.uint8)
+    made[-len(TRAILER) :] = np.frombuffer(TRAILER, np.uint8)
+    rows = made[len(HEADER) : -len(TRAILER)]
+    table = rows.view(layout) if alike else np.empty(order.count, layout)
+    table["fields"] = 3
+    table["unit_id_length"] = 8
+    table["unit_id"] = np.arange(order.count) + unit_id_of(order.key_id, first_number)
+    table["batch_id_length"] = 16
+    table["batch_id"] = np.void(order.batch_id.bytes)
+    table["serial_length"] = lengths
+    if alike:
+        table["serial"] = serials.text.view(f"V{lengths[0]}")
+        return made.tobytes()
     # Rows of many widths: bytes of the starts go to their places, and those of the serials into what is left.
-    width = table.shape[1]
+    starts = table.view(np.uint8).reshape(order.count, -1)
+    width = starts.shape[1]
     places = (serials.ends[:-1] + width * np.arange(order.count))[:, None] + np.arange(width)
-    rows = np.empty(table.size + serials.text.size, dtype=np.uint8)
     rest = np.ones(rows.size, dtype=bool)
     rest[places] = False
-    rows[places] = table
+    rows[places] = starts
     rows[rest] = serials.text
-    return rows.tobytes()
+    return made.tobytes()
 
 
 def _generated(order: ChunkOrder) -> Serials:

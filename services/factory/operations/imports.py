@@ -24,6 +24,7 @@ from services.common.database import Database, Transaction
 from services.common.errors import ConcurrentUpdate, InvalidCsv, Unavailable, Violation
 from services.common.ids import uuid7
 from services.factory import copy_rows
+from services.factory.copy_format import HEADER, TRAILER
 from services.factory.csv_file import SERIAL, CsvFile
 from services.factory.model.batches import Batch, BatchOrder
 from services.factory.model.imports import (
@@ -148,7 +149,7 @@ class Imports:
 
     async def _serials(self, tenant_id: UUID, batch_id: UUID, spool: Spool) -> AsyncIterator[bytes]:
         start = 0
-        yield copy_rows.HEADER
+        yield HEADER
         async for rows in self._slices(spool):
             found, wanted = await self._in_thread(partial(_serial_rows, tenant_id, batch_id, start, rows))
             if wanted:
@@ -158,15 +159,15 @@ class Imports:
                         raise storage.SerialTaken
             yield found
             start += len(rows)
-        yield copy_rows.TRAILER
+        yield TRAILER
 
     async def _rows(self, batch_id: UUID, spool: Spool) -> AsyncIterator[bytes]:
         start = 0
-        yield copy_rows.HEADER
+        yield HEADER
         async for rows in self._slices(spool):
             yield await self._in_thread(partial(_tile_rows, batch_id, start, rows))
             start += len(rows)
-        yield copy_rows.TRAILER
+        yield TRAILER
 
     async def _slices(self, spool: Spool) -> AsyncIterator[list[str]]:
         slices = spool.slices(_SLICE_ROWS)

@@ -61,6 +61,7 @@ class Issuer:
         async with aclosing(self._chunks(claim.batch, facts_hash(facts))) as chunks:
             async for chunk in chunks:
                 await self._write(claim, writer, chunk, watch)
+                del chunk  # or it would stay in memory while the next one is waited for
                 written += 1
                 if written % SLICE_CHUNKS == 0 and writer.size < claim.batch.quantity and await self._yielded(claim):
                     return

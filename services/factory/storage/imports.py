@@ -19,6 +19,7 @@ from services.factory.tables import batch_id_end, batches, import_reports, impor
 
 SERIAL_COLUMNS: Final = ("tenant_id", "batch_id", "unit_index", "serial")
 ROW_COLUMNS: Final = ("batch_id", "tile_index", "rows")
+_LONGEST_SECONDS: Final = 600
 
 
 class SerialTaken(Exception):
@@ -47,14 +48,14 @@ async def copy_serials(tx: Transaction, rows: AsyncIterator[bytes]) -> None:
     """Write serials, columns as in SERIAL_COLUMNS. SerialTaken when the tenant has one of them: the transaction is
     broken then."""
     try:
-        await copy(tx, "serials", SERIAL_COLUMNS, rows)
+        await copy(tx, "serials", SERIAL_COLUMNS, rows, seconds=_LONGEST_SECONDS)
     except UniqueViolationError as error:
         raise SerialTaken from error
 
 
 async def copy_rows(tx: Transaction, rows: AsyncIterator[bytes]) -> None:
     """Write the file's rows, columns as in ROW_COLUMNS."""
-    await copy(tx, "import_rows", ROW_COLUMNS, rows)
+    await copy(tx, "import_rows", ROW_COLUMNS, rows, seconds=_LONGEST_SECONDS)
 
 
 async def add(tx: Transaction, *, batch_id: UUID, columns: Sequence[str], file_hash: bytes) -> None:

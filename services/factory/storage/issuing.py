@@ -9,18 +9,20 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from asyncpg.exceptions import InterfaceError, PostgresError, UniqueViolationError
+from asyncpg.exceptions import UniqueViolationError
 from sqlalchemy import func, null, or_, select, text, update
 
 from services.common.database import Transaction
-from services.common.errors import SigningKeyExhausted, Unavailable
+from services.common.errors import SigningKeyExhausted
 from services.factory.model.batches import OPEN, TO_ANCHOR, TO_ISSUE, BatchState
 from services.factory.model.issuing import Claim, FactsSource
 from services.factory.storage.batches import to_batch
+from services.factory.storage.copying import copy
 from services.factory.tables import batches, issuing_turns, products, tenants
 
 UNIT_COLUMNS: Final = ("unit_id", "batch_id", "serial")
 """The columns of a chunk's rows; the others have defaults."""
+_PIECE_BYTES = 256 * 1024
 _COMMIT_LAZILY = text("SET LOCAL synchronous_commit = off")
 _FREE = (
     batches.c.due_at <= func.now(),
@@ -35,7 +37,6 @@ _TAKE_TURN = text(
     """
 )
 _OPEN = [state.name for state in OPEN]
-_LOST_SQLSTATE_CLASSES = ("08", "53", "57")  # connection exception, insufficient resources, operator intervention
 
 
 class LeaseLost(Exception):
@@ -139,23 +140,13 @@ async def copy_units(tx: Transaction, rows: bytes) -> None:
 
     SigningKeyExhausted when other units have the numbers.
     """
-    connection = (await tx.connection.get_raw_connection()).driver_connection
-    assert connection is not None  # noqa: S101 - it was used by this transaction's first statement
     try:
-        await connection.copy_to_table(
-            "units", schema_name="factory", columns=UNIT_COLUMNS, source=_once(rows), format="binary"
-        )
+        await copy(tx, "units", UNIT_COLUMNS, _pieces(rows))
     except UniqueViolationError as error:
         # The signing key's counter was set back, by restoring a backup perhaps.
         raise SigningKeyExhausted(
             "the batch's numbers are taken by other units; the operator must repair the key's counter"
         ) from error
-    except PostgresError as error:
-        if str(getattr(error, "sqlstate", "")).startswith(_LOST_SQLSTATE_CLASSES):
-            raise Unavailable("the database does not answer; try again") from error
-        raise
-    except InterfaceError as error:
-        raise Unavailable("the connection to the database was lost; try again") from error
 
 
 async def finish(tx: Transaction, claim: Claim, root: bytes, *, seconds: float = 0.0) -> None:
@@ -201,5 +192,7 @@ async def _bound(tx: Transaction, claim: Claim, *, cursor: int | None = None, **
         raise LeaseLost
 
 
-async def _once(data: bytes) -> AsyncIterator[bytes]:
-    yield data
+async def _pieces(data: bytes) -> AsyncIterator[bytes]:
+    """Yield the data in pieces: the server works on one while the next is on its way, and nobody buffers it whole."""
+    for start in range(0, len(data), _PIECE_BYTES):
+        yield data[start : start + _PIECE_BYTES]

@@ -1,4 +1,4 @@
-"""Entries of the ledger of scans: what each covers, byte for byte (docs/ledger.md).
+"""Entries of the ledger of scans: what each covers, byte for byte (docs/receipts.md).
 
 ```
 entry = "voketag/scan/v1\\0" || index(8) || hash of the entry before(32) || body
@@ -21,7 +21,7 @@ PREFIX: Final = b"voketag/scan/v1\0"
 NO_ENTRY: Final = bytes(HASH_LENGTH)
 """Stands for the entry before the first one."""
 _HEAD: Final = struct.Struct(">Q32s")
-_FIXED: Final = struct.Struct(">16sq16s16s16sqhh??")
+_FIXED: Final = struct.Struct(">16sq16s16s16sqhhBB")
 _YEAR_2000: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -84,6 +84,8 @@ def read_entry(entry: bytes) -> tuple[int, bytes, ScanEntry]:
             raise MalformedEntry("not an entry of the ledger of scans, version 1")
         index, before = _HEAD.unpack_from(entry, head)
         fixed = _FIXED.unpack_from(entry, head + _HEAD.size)
+        if not {fixed[8], fixed[9]} <= {0, 1}:
+            raise MalformedEntry("an entry whose flags are neither 0 nor 1")
         factors, country, cell, device, address = _strings(entry, head + _HEAD.size + _FIXED.size)
         scan = ScanEntry(
             verification_id=UUID(bytes=fixed[0]),
@@ -94,8 +96,8 @@ def read_entry(entry: bytes) -> tuple[int, bytes, ScanEntry]:
             scanned_at=_YEAR_2000 + fixed[5] * _MICROSECOND,
             verdict=fixed[6],
             risk_score=fixed[7],
-            degraded=fixed[8],
-            duplicate=fixed[9],
+            degraded=bool(fixed[8]),
+            duplicate=bool(fixed[9]),
             risk_factors=tuple(filter(None, factors.decode().split(","))),
             country=country.decode(),
             cell=cell.decode(),

@@ -74,7 +74,7 @@ def sign_note(text: str, *, key: VerifierKey, sign: Sign) -> str:
 def open_note(note: str, *, key: VerifierKey, check: Check) -> str:
     """Return the text of a note that `key` signed; MalformedNote, or NoteNotSigned."""
     text, lines = _parts(note)
-    for name, signature in map(_signature, lines):
+    for name, signature in [_signature(line) for line in lines]:  # all, so that what follows ours is well formed too
         if name == key.name and signature[:4] == key.key_hash:
             if len(signature) == 4 + _SIGNATURE_LENGTH and check(key.public_key, text.encode(), signature[4:]):
                 return text
@@ -101,11 +101,14 @@ def _signature(line: str) -> tuple[str, bytes]:
 
 
 def _is_name(name: str) -> bool:
-    return bool(name) and "+" not in name and not any(char.isspace() for char in name)
+    return bool(name) and "+" not in name and not any(char.isspace() or char < " " for char in name)
 
 
 def _base64(text: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
+        raw = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise MalformedNote("not base64") from error
+    if base64.b64encode(raw).decode() != text:  # one text for one value, else a note has two forms
+        raise MalformedNote("not base64 as it is written")
+    return raw

@@ -14,6 +14,7 @@ from voketag_kernel.rfc6962 import HASH_LENGTH, leaf_hash, verify_inclusion
 from voketag_kernel.tiles import TILE_WIDTH
 
 PROOF_HEADER: Final = "c2sp.org/tlog-proof@v1"
+_LARGEST: Final = (1 << 63) - 1
 _DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 _RESOURCE: Final = re.compile(
     r"tile/(?P<level>[0-9]|[1-5][0-9]|6[0-3]|entries)/"
@@ -41,8 +42,8 @@ class Checkpoint:
     def parse(cls, text: str) -> "Checkpoint":
         """Read the text of a checkpoint; further lines are extensions, and are ignored."""
         lines = text.split("\n")
-        if len(lines) < 4 or lines[-1] or not lines[0]:
-            raise MalformedLog("a checkpoint has the lines origin, size and root")
+        if len(lines) < 4 or lines[-1] or not all(lines[:-1]):
+            raise MalformedLog("a checkpoint has the lines origin, size and root, and no empty one")
         root = _hash(lines[2])
         return cls(origin=lines[0], size=_number(lines[1]), root=root)
 
@@ -128,8 +129,8 @@ def bundle(entries: Sequence[bytes]) -> bytes:
 
 
 def _number(text: str) -> int:
-    if not _DECIMAL.fullmatch(text):
-        raise MalformedLog("a number is decimal, without sign and leading zeros")
+    if not _DECIMAL.fullmatch(text) or int(text) > _LARGEST:
+        raise MalformedLog("a number is decimal, without sign and leading zeros, and at most 2^63 - 1")
     return int(text)
 
 
@@ -142,6 +143,9 @@ def _hash(text: str) -> bytes:
 
 def _base64(text: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
+        raw = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise MalformedLog("not base64") from error
+    if base64.b64encode(raw).decode() != text:  # one text for one value, else a proof has two forms
+        raise MalformedLog("not base64 as it is written")
+    return raw

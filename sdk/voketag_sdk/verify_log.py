@@ -46,10 +46,10 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "voketag-veri
     """Check what the command line names and return the exit code."""
     options = _options(arguments, program)
     try:
-        text = _fetched(options.source, options.scan) if options.source else options.proof.read_text(encoding="utf-8")
+        proof = _fetched(options.source, options.scan) if options.source else _read(options.proof)
         if options.save:
-            options.save.write_text(text, encoding="utf-8")
-        checkpoint, scan = check(text[:MAX_PROOF_BYTES], VerifierKey.parse(options.key))
+            options.save.write_bytes(proof)
+        checkpoint, scan = check(proof.decode(), VerifierKey.parse(options.key))
     except (MalformedLog, MalformedNote, MalformedEntry, UnicodeDecodeError) as error:
         return _say(Outcome.MALFORMED, f"MALFORMED: {error}")
     except (NoteNotSigned, InvalidProof) as error:
@@ -62,11 +62,13 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "voketag-veri
 
 
 def check(text: str, key: VerifierKey) -> tuple[Checkpoint, ScanEntry]:
-    """Return the checkpoint and the scan that a proof proves.
+    """Return the checkpoint and the scan that a proof proves: docs/receipts.md, "Proofs from the ledger".
 
     MalformedLog, MalformedNote or MalformedEntry for what is no proof; NoteNotSigned or InvalidProof for one that
     proves nothing.
     """
+    if len(text) > MAX_PROOF_BYTES:
+        raise MalformedLog(f"a proof has no more than {MAX_PROOF_BYTES} characters")
     proof = LogProof.parse(text)
     checkpoint = Checkpoint.parse(open_note(proof.checkpoint, key=key, check=_holds))
     if checkpoint.origin != key.name:
@@ -100,11 +102,16 @@ def _say(outcome: Outcome, text: str) -> int:
     return outcome
 
 
-def _fetched(source: str, scan: str) -> str:
+def _read(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(MAX_PROOF_BYTES + 1)
+
+
+def _fetched(source: str, scan: str) -> bytes:
     url = f"{source.rstrip('/')}/v1/ledger/entries/{scan}/proof"
     with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310 - the auditor's own address
-        body: bytes = answer.read(MAX_PROOF_BYTES)
-    return body.decode()
+        body: bytes = answer.read(MAX_PROOF_BYTES + 1)
+    return body
 
 
 def _holds(public_key: bytes, message: bytes, signature: bytes) -> bool:

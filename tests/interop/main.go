@@ -1,9 +1,10 @@
-// A checker of receipts in a second language: the offline part of docs/receipts.md, with the standard library only.
+// A checker of receipts and of proofs from the ledger in a second language: the offline part of docs/receipts.md, with
+// the standard library only.
 //
 //	go run . VECTORS.json
 //
-// checks every receipt of a file of vectors (- for standard input) and writes what it comes to as a list of JSON, in
-// their order. It does not look at what the vectors expect: who runs it compares.
+// checks every receipt or proof of a file of vectors (- for standard input) and writes what each comes to as a list of
+// JSON, in their order. It does not look at what the vectors expect: who runs it compares.
 package main
 
 import (
@@ -15,10 +16,21 @@ import (
 )
 
 type vectors struct {
-	Receipts []struct {
-		Text *string
-		Hex  string
+	Receipts, Proofs []entry
+}
+
+// entry is a document, and the key that a proof is checked with.
+type entry struct {
+	Text *string
+	Hex  string
+	Key  string
+}
+
+func (e *entry) document() ([]byte, error) {
+	if e.Text != nil {
+		return []byte(*e.Text), nil
 	}
+	return hex.DecodeString(e.Hex)
 }
 
 func main() {
@@ -49,16 +61,20 @@ func run(arguments []string) error {
 	if err := json.Unmarshal(text, &given); err != nil {
 		return err
 	}
-	verdicts := make([]verdict, 0, len(given.Receipts))
+	verdicts := []any{}
 	for _, each := range given.Receipts {
-		document, err := hex.DecodeString(each.Hex)
+		document, err := each.document()
 		if err != nil {
 			return err
 		}
-		if each.Text != nil {
-			document = []byte(*each.Text)
-		}
 		verdicts = append(verdicts, check(document))
+	}
+	for _, each := range given.Proofs {
+		document, err := each.document()
+		if err != nil {
+			return err
+		}
+		verdicts = append(verdicts, checkProof(document, each.Key))
 	}
 	return json.NewEncoder(os.Stdout).Encode(verdicts)
 }

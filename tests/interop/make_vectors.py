@@ -1,17 +1,28 @@
-"""`python -m tests.interop.make_vectors [--check]`: write vectors/receipts_v1.json, or fail when it is stale."""
+"""`python -m tests.interop.make_vectors [--check]`: write the files of `vectors`, or fail when one is stale."""
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from tests.interop import proof_cases, receipt_cases
 from tests.interop.case import Case
-from tests.interop.receipt_cases import cases
+from tests.interop.proof_cases import ProofCase
 
-VECTORS = Path(__file__).parent / "vectors" / "receipts_v1.json"
+FOLDER = Path(__file__).parent / "vectors"
+RECEIPTS, PROOFS = FOLDER / "receipts_v1.json", FOLDER / "proofs_v1.json"
 
 
-def _entry(case: Case) -> dict[str, Any]:
+def vectors() -> dict[Path, str]:
+    """Return the files' texts. ASCII, since invisible characters are what some of the cases are about."""
+    return {
+        RECEIPTS: _file("voketag-receipt/v1", "receipts", map(_receipt, receipt_cases.cases())),
+        PROOFS: _file("c2sp.org/tlog-proof@v1", "proofs", map(_proof, proof_cases.cases())),
+    }
+
+
+def _receipt(case: Case) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": case.name, "outcome": case.outcome}
     if case.link:
         entry["link"] = case.link
@@ -20,25 +31,34 @@ def _entry(case: Case) -> dict[str, Any]:
         entry["anchor_root"] = case.anchor_root.hex() if case.anchor_root else None
         if case.anchor_roots:
             entry["anchor_roots"] = [root.hex() for root in case.anchor_roots]
+    return entry | _document(case.document)
+
+
+def _proof(case: ProofCase) -> dict[str, Any]:
+    link = {"link": case.link} if case.link else {}
+    told = {"name": case.name, "outcome": case.outcome, **link, **(case.proven or {}), "key": case.key}
+    return told | _document(case.document)
+
+
+def _document(document: bytes) -> dict[str, str]:
     try:
-        return {**entry, "text": case.document.decode()}
+        return {"text": document.decode()}
     except UnicodeDecodeError:
-        return {**entry, "hex": case.document.hex()}
+        return {"hex": document.hex()}
 
 
-def vectors() -> str:
-    """Return the file's text. ASCII, since invisible characters are what some of the receipts are about."""
-    entries = [json.dumps(_entry(case)) for case in cases()]
-    return '{"format": "voketag-receipt/v1", "receipts": [\n' + ",\n".join(entries) + "\n]}\n"
+def _file(form: str, name: str, entries: Iterable[dict[str, Any]]) -> str:
+    lines = ",\n".join(map(json.dumps, entries))
+    return f'{{"format": "{form}", "{name}": [\n{lines}\n]}}\n'
 
 
 def main() -> None:
     """Write, or check."""
-    made = vectors()
-    if "--check" not in sys.argv[1:]:
-        VECTORS.write_text(made, encoding="ascii")
-    elif VECTORS.read_text(encoding="ascii") != made:
-        sys.exit(f"{VECTORS.name} is stale: run `python -m tests.interop.make_vectors` and commit it")
+    for path, made in vectors().items():
+        if "--check" not in sys.argv[1:]:
+            path.write_text(made, encoding="ascii")
+        elif path.read_text(encoding="ascii") != made:
+            sys.exit(f"{path.name} is stale: run `python -m tests.interop.make_vectors` and commit it")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The checker in Go, which follows docs/receipts.md alone, agrees with the vectors and with the kernel."""
+"""The checker in Go, which follows docs/receipts.md alone, agrees with the vectors and with our own checks."""
 
 import json
 import os
@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from tests.interop.kernel_checker import document_of, kernel_verdict
-from tests.interop.make_vectors import VECTORS
+from tests.interop.kernel_checker import document_of, kernel_verdict, sdk_verdict
+from tests.interop.proof_cases import ENTRIES, LOG, proof_of, signed
+from tests.interop.test_vectors import INPUT, PROOF_ENTRIES, RECEIPT_ENTRIES, stated
+from voketag_kernel.tlog import LogProof
 
 HERE = Path(__file__).parent
-ENTRIES: list[dict[str, Any]] = json.loads(VECTORS.read_text(encoding="ascii"))["receipts"]
-BENT_RECEIPTS = 4000
+BENT_DOCUMENTS = 4000
 # What stands at the borders of JSON, hex and base64url.
 PIECES = [
     b'"',
@@ -68,8 +69,8 @@ def checker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return program
 
 
-def verdicts(checker: Path, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    given = json.dumps({"receipts": entries})
+def verdicts(checker: Path, kind: str, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    given = json.dumps({kind: entries})
     done = subprocess.run([str(checker), "-"], input=given, capture_output=True, text=True, check=True, timeout=60)
     found: list[dict[str, Any]] = json.loads(done.stdout)
     return [
@@ -78,21 +79,42 @@ def verdicts(checker: Path, entries: list[dict[str, Any]]) -> list[dict[str, Any
     ]
 
 
-def test_the_checker_comes_to_every_stated_outcome(checker: Path) -> None:
-    documents = [{key: value for key, value in entry.items() if key in {"text", "hex"}} for entry in ENTRIES]
-    for entry, found in zip(ENTRIES, verdicts(checker, documents), strict=True):
-        assert found == {key: value for key, value in entry.items() if key not in {"name", "text", "hex"}}, entry[
-            "name"
-        ]
+@pytest.mark.parametrize(("kind", "entries"), [("receipts", RECEIPT_ENTRIES), ("proofs", PROOF_ENTRIES)])
+def test_the_checker_comes_to_every_stated_outcome(checker: Path, kind: str, entries: list[dict[str, Any]]) -> None:
+    documents = [{key: value for key, value in entry.items() if key in INPUT} for entry in entries]
+    for entry, found in zip(entries, verdicts(checker, kind, documents), strict=True):
+        assert found == stated(entry), entry["name"]
 
 
 def test_the_checker_agrees_with_the_kernel_on_receipts_that_were_bent_at_random(checker: Path) -> None:
     dice = random.Random(20)  # noqa: S311 - the same receipts in every run
-    bent = [_bent(document_of(dice.choice(ENTRIES)), dice) for _ in range(BENT_RECEIPTS)]
-    found = verdicts(checker, [{"hex": document.hex()} for document in bent])
+    bent = [_bent(document_of(dice.choice(RECEIPT_ENTRIES)), dice) for _ in range(BENT_DOCUMENTS)]
+    found = verdicts(checker, "receipts", [{"hex": document.hex()} for document in bent])
     assert {verdict["outcome"] for verdict in found} == {"consistent", "broken", "malformed"}
     for document, verdict in zip(bent, found, strict=True):
         assert verdict == kernel_verdict(document), document
+
+
+def test_the_checker_agrees_with_the_sdk_on_proofs_that_were_bent_at_random(checker: Path) -> None:
+    """As files; and before their log signed them, so that what stands behind the signature is reached, too."""
+    dice = random.Random(21)  # noqa: S311 - the same proofs in every run
+    bent = [_bent(document_of(dice.choice(PROOF_ENTRIES)), dice) for _ in range(BENT_DOCUMENTS)]
+    bent += [str(_bent_and_signed(dice)).encode() for _ in range(BENT_DOCUMENTS)]
+    found = verdicts(checker, "proofs", [{"hex": document.hex(), "key": str(LOG.key)} for document in bent])
+    assert {(verdict["outcome"], verdict.get("link")) for verdict in found} == {
+        ("consistent", None), ("broken", "signature"), ("broken", "path"), ("malformed", None)
+    }  # fmt: skip
+    for document, verdict in zip(bent, found, strict=True):
+        assert verdict == sdk_verdict(document, str(LOG.key)), document
+
+
+def _bent_and_signed(dice: random.Random) -> LogProof:
+    index = dice.randrange(len(ENTRIES))
+    if dice.random() < 0.5:
+        entries = [*ENTRIES]
+        entries[index] = _bent(entries[index], dice)
+        return proof_of(index, entries)
+    return proof_of(index, note=lambda text: signed(_bent(text.encode(), dice).decode(errors="ignore")))
 
 
 def _bent(document: bytes, dice: random.Random) -> bytes:

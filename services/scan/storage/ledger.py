@@ -16,7 +16,7 @@ from services.scan.storage.connection import HeldConnection
 from voketag_kernel.tiles import Coordinates, Tile
 
 # The body of an entry, byte for byte as `voketag_kernel.ledger.body_of` makes it: PostgreSQL's send functions are the
-# big-endian forms that docs/ledger.md names, and making a row's bytes here costs a tenth of making them in Python.
+# big-endian forms that docs/receipts.md names, and making a row's bytes here costs a tenth of making them in Python.
 _BODY = """
 uuid_send(event.verification_id) || int8send(event.unit_id) || uuid_send(event.batch_id) || uuid_send(event.product_id)
 || uuid_send(event.tenant_id) || timestamptz_send(event.scanned_at) || int2send(event.verdict)

@@ -117,7 +117,7 @@ def test_an_entry_that_is_cut_short_or_goes_on_is_malformed(scan: ledger.ScanEnt
 
 
 def test_an_entry_has_these_bytes() -> None:
-    """Written by hand from docs/ledger.md."""
+    """Written by hand from docs/receipts.md."""
     scan = ledger.ScanEntry(
         verification_id=UUID(int=1),
         unit_id=0x10000000007,

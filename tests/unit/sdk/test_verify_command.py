@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.interop.make_vectors import VECTORS
+from tests.interop.make_vectors import RECEIPTS
 from tests.interop.receipt_parts import grow
 from tests.sdk.receipt_maker import make_receipt
 from voketag_sdk.verify import MAX_RECEIPT_BYTES, main
@@ -18,7 +18,7 @@ from voketag_sdk.verify import MAX_RECEIPT_BYTES, main
 RECEIPT = make_receipt()
 CONTRACT = "0x" + "ab" * 20
 NOBODY = "http://127.0.0.1:9"
-ENTRIES = json.loads(VECTORS.read_text(encoding="ascii"))["receipts"]
+ENTRIES = json.loads(RECEIPTS.read_text(encoding="ascii"))["receipts"]
 
 
 @pytest.fixture

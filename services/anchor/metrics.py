@@ -44,3 +44,10 @@ cost_per_root_wei = Gauge(
 last_error_timestamp_seconds = Gauge(
     "voketag_anchor_last_error_timestamp_seconds", "When something last kept the writer from going on.", ["chain"]
 )
+
+
+def forget(chain: str) -> None:
+    """Show no gauge of a chain: another process writes to it now, and what this one saw last would stay for ever."""
+    for gauge in list(globals().values()):
+        if isinstance(gauge, Gauge):
+            gauge.remove_by_labels({"chain": chain})

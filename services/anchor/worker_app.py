@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 
+from services.anchor import metrics
 from services.anchor.factory import FactoryClient
 from services.anchor.jobs import DryWriter, Job, Reporter, Writer, first_of, repeat
 from services.anchor.model import DRY
@@ -136,6 +137,7 @@ async def _stand_by(
             if lost is not None:
                 _log.info("owner", of=line.name)
                 await _work(settings, line, wakes=wakes, stop=stop, lost=lost)
+                metrics.forget(line.name)
         await first_of(stop.wait, seconds=_STANDBY_SECONDS)
 
 

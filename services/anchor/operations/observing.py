@@ -19,7 +19,6 @@ class Observing:
         self._clock = clock
         self._chain = chain
         self._chain_due = 0.0
-        self._said: str | None = None
 
     async def observe(self) -> None:
         """Refresh the gauges. Raises what `Chain` raises."""
@@ -45,9 +44,7 @@ class Observing:
             self._chain_due = time.monotonic() + _CHAIN_EVERY_SECONDS
 
     async def say(self, waits_for: str) -> None:
-        """Tell why nothing moves; an empty text means that all is well. Written only when it changes."""
-        if waits_for == self._said:
-            return
+        """Tell why nothing moves; an empty text means that all is well."""
         async with self._database.transaction() as tx:
             await chains.say(
                 tx,
@@ -59,4 +56,3 @@ class Observing:
         metrics.waiting.labels(self._chain.name).set(1 if waits_for else 0)
         if waits_for:
             metrics.last_error_timestamp_seconds.labels(self._chain.name).set(self._clock.now().timestamp())
-        self._said = waits_for

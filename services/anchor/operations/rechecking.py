@@ -8,6 +8,7 @@ import time
 
 from services.anchor import metrics
 from services.anchor.chain_types import Chain
+from services.anchor.operations.settling import THROWN_OUT
 from services.anchor.storage import transactions, trees
 from services.common.clock import Clock
 from services.common.database import Database
@@ -57,6 +58,7 @@ class Rechecking:
             async with self._database.transaction() as tx:
                 await trees.reopen(tx, tree.tree_id)
                 await transactions.mark_vanished(tx, tree.tree_id, now=self._clock.now())
+                await trees.explain(tx, tree.tree_id, THROWN_OUT)
             metrics.reorganisations.labels(self._chain.name).inc()
             _log.error("the chain lost a confirmed transaction; sending it again", tx_hash=tx_hash, nonce=tree.nonce)
             reopened += 1

@@ -13,6 +13,8 @@ from services.common.database import Database, Transaction
 from services.common.errors import ChainUnavailable
 from services.common.logs import get_logger
 
+THROWN_OUT = "a reorganisation threw its transaction out of the chain, which is sent again"
+"""What anchors say until the transaction is in a block again."""
 _LONGEST_REASON = 200
 
 _log = get_logger(__name__)
@@ -76,6 +78,7 @@ class Settling:
         refusal = None if receipt.succeeded else await self._what_became(tree, attempts, receipt)
         async with self._database.transaction() as tx:
             await transactions.mark_mined(tx, tree.tree_id, receipt, now=self._clock.now())
+            await trees.explain(tx, tree.tree_id, "")
             if refusal is not None:  # now, not at its depth: blocks go on, and so would we, paying in each
                 await self._refuse(tx, tree, receipt, refusal)
         _log.info("in a block", tx_hash=receipt.tx_hash, block=receipt.block_number)
@@ -84,6 +87,7 @@ class Settling:
         if tree.mined:
             async with self._database.transaction() as tx:
                 await transactions.mark_vanished(tx, tree.tree_id, now=self._clock.now())
+                await trees.explain(tx, tree.tree_id, THROWN_OUT)
             metrics.reorganisations.labels(self._chain.name).inc()
             _log.warning("a reorganisation threw the transaction out", tree=str(tree.tree_id))
         if tree.sender is None or tree.nonce is None:

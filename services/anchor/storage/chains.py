@@ -11,11 +11,18 @@ from services.common.database import Transaction
 
 
 async def say(tx: Transaction, *, chain_id: int, sender: str, waits_for: str, now: datetime) -> None:
-    """Write who signs on a chain and what the writer waits for; an empty text means that all is well."""
+    """Write who signs on a chain and what the writer waits for; an empty text means that all is well.
+
+    A row that says so already is left alone. The database decides that: a worker that stood by for a while does not
+    know what another has said meanwhile.
+    """
     row: dict[str, object] = {"chain_id": chain_id, "sender": sender, "waits_for": waits_for, "updated_at": now}
     if waits_for:
         row |= {"last_error": waits_for, "last_error_at": now}
-    await tx.connection.execute(insert(chains).values(row).on_conflict_do_update(index_elements=["chain_id"], set_=row))
+    another = (chains.c.sender != sender) | (chains.c.waits_for != waits_for)
+    await tx.connection.execute(
+        insert(chains).values(row).on_conflict_do_update(index_elements=["chain_id"], set_=row, where=another)
+    )
 
 
 async def standing(tx: Transaction, chain_id: int) -> Standing:

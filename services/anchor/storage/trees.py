@@ -213,6 +213,13 @@ async def confirm(tx: Transaction, tree_id: UUID, *, now: datetime) -> int:
     return (await tx.connection.execute(confirmed.values(confirmed_at=now, next_report_at=now))).rowcount
 
 
+async def explain(tx: Transaction, tree_id: UUID, error: str) -> None:
+    """Say of a tree's anchors what happened to them while they stay where they are; an empty text takes it back."""
+    await tx.connection.execute(
+        update(anchors).where(anchors.c.tree_id == tree_id, anchors.c.error != error).values(error=error)
+    )
+
+
 async def put_back(tx: Transaction, tree_id: UUID, after: TreeState, *, error: str, now: datetime) -> int:
     """SUBMITTED -> FAILED or ABANDONED; its anchors go back to the line, each with the reason; return how many.
 

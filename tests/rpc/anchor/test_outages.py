@@ -8,6 +8,7 @@ from uuid import uuid4
 import asyncpg
 import grpc
 import pytest
+from prometheus_client import REGISTRY
 
 from deploy.local.anvil import Anvil
 from deploy.local.postgres import Postgres
@@ -178,6 +179,18 @@ async def test_a_second_worker_stands_by_and_takes_over(
         await batches.submit()
         await eventually(batches.all_reported)
     assert len(recording_factory.heard) == len(batches.ids)
+
+
+async def test_a_worker_that_does_not_write_to_a_chain_shows_no_gauge_of_it(batches: Batches, worker: Worker) -> None:
+    def shown() -> set[str]:
+        samples = [sample for metric in REGISTRY.collect() if metric.type == "gauge" for sample in metric.samples]
+        return {sample.name for sample in samples if sample.labels.get("chain") == "main"}
+
+    async with worker():
+        await batches.submit()
+        await eventually(batches.all_reported)
+        assert {"voketag_anchor_anchors", "voketag_anchor_waiting", "voketag_anchor_balance_wei"} <= shown()
+    assert shown() == set()
 
 
 async def test_the_queue_may_be_away(batches: Batches, worker_settings: WorkerSettings) -> None:

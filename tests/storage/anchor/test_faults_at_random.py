@@ -138,6 +138,17 @@ class Trouble:
         """The node answers too rarely."""
         self.node.status = 429
 
+    async def emptied(self) -> None:
+        """The node answers as one that was started anew, with a chain of its own."""
+        other = "0x" + "ee" * 32
+        self.node.lies |= {
+            "eth_getBlockByNumber": lambda asked, true: {**true, "hash": other} if asked[0] == "0x0" else true,
+            "eth_getTransactionCount": lambda _asked, _true: "0x0",
+            **dict.fromkeys(("eth_getCode", "eth_call"), lambda _asked, _true: "0x"),
+            **dict.fromkeys(("eth_getTransactionReceipt", "eth_getTransactionByHash"), lambda _asked, _true: None),
+            "eth_getLogs": lambda _asked, _true: [],
+        }
+
     async def swallow(self) -> None:
         """The node takes transactions and passes none on."""
         self.node.swallows = True
@@ -170,6 +181,7 @@ STEPS: tuple[Callable[[Trouble], Awaitable[None]], ...] = (
     *(Trouble.report, Trouble.lose_report, Trouble.mine, Trouble.reorganise, Trouble.drop, Trouble.base_fee_up),
     *(Trouble.forbid, Trouble.allow, Trouble.be_refused, Trouble.starve, Trouble.retry),
     *(Trouble.time_passes, Trouble.use_the_key_elsewhere, Trouble.down, Trouble.limited, Trouble.swallow, Trouble.well),
+    Trouble.emptied,
 )
 
 
@@ -199,6 +211,7 @@ async def test_whatever_happens_each_root_is_confirmed_once_and_told_no_earlier(
 ) -> None:
     line = trouble.line
     await trouble.submit()
+    await line.guarding.guard()  # the chain that is met first is ours
     for step in steps:
         note(step.__name__)
         with suppress(VokeTagError, ChainRefused, StackError):  # what the worker's round would have caught

@@ -29,7 +29,10 @@ async def test_a_confirmed_transaction_that_the_chain_lost_is_sent_again_and_rep
     for _ in range(4):
         mine(anvil)
     assert await line.rechecking.recheck() == 2
-    assert [await line.state(anchor) for anchor in (first, second)] == [AnchorState.SUBMITTED] * 2
+    for anchor in (first, second):
+        lost = await line.anchors.get(anchor.batch_id)
+        assert lost.state is AnchorState.SUBMITTED
+        assert "threw its transaction out of the chain" in lost.error
     await line.sending.broadcast()
     mine(anvil)
     for row in await line.transactions():
@@ -39,7 +42,7 @@ async def test_a_confirmed_transaction_that_the_chain_lost_is_sent_again_and_rep
     blocks = {outcome.batch_id: outcome.block_number for outcome in line.factory.heard}
     for before in (first, second):
         after = await line.anchors.get(before.batch_id)
-        assert after.state is AnchorState.CONFIRMED
+        assert (after.state, after.error) == (AnchorState.CONFIRMED, "")
         assert before.inclusion is not None
         assert after.inclusion is not None
         assert after.inclusion.tx_hash == before.inclusion.tx_hash

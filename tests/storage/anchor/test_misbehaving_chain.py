@@ -51,11 +51,15 @@ async def test_a_reorganisation_takes_the_block_back_and_the_transaction_is_sent
     assert found.state is AnchorState.SUBMITTED
     assert found.inclusion is not None
     assert found.inclusion.block_number == 0
+    assert found.error == "a reorganisation threw its transaction out of the chain, which is sent again"
     assert line.factory.heard == []
     await line.sending.broadcast()
-    for _ in range(3):
-        mine(anvil)
+    mine(anvil)
     receipt = await mined(chain, transaction.tx_hash)
+    assert await line.settling.settle() == 0
+    assert (await line.anchors.get(anchor.batch_id)).error == "", "it is in a block again, and waits for its depth"
+    for _ in range(2):
+        mine(anvil)
     assert await line.settling.settle() == 1
     await line.reporting.report()
     (outcome,) = line.factory.heard

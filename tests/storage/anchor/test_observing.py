@@ -63,6 +63,25 @@ async def test_the_last_error_stays_when_all_is_well_again(line: Line) -> None:
     assert abs((standing.last_error_at - at).total_seconds()) < 5
 
 
+async def test_what_another_worker_said_meanwhile_is_taken_back(line: Line) -> None:
+    ours, others = (Observing(database=line.database, clock=line.clock, chain=line.nodes) for _ in range(2))
+    await ours.say("")
+    await others.say("the sun shines")
+    await ours.say("")
+    async with line.database.reading() as tx:
+        assert await chains.said(tx, line.chain.chain_id) == (WRITER.address, "")
+
+
+async def test_what_is_said_again_writes_nothing(line: Line) -> None:
+    observing = Observing(database=line.database, clock=line.clock, chain=line.nodes)
+    for text in ("the sun shines", ""):
+        await observing.say(text)
+        (before,) = await line.rows("SELECT xmin::text AS version, last_error_at FROM anchor.chains")
+        line.clock.pass_by(60)
+        await observing.say(text)
+        assert await line.rows("SELECT xmin::text AS version, last_error_at FROM anchor.chains") == [before]
+
+
 async def test_confirmed_roots_transactions_and_gas_are_counted(line: Line) -> None:
     before = [metric("confirmed_roots_total"), metric("transactions_total", event="confirmed"), metric("gas_total")]
     await line.submit(ROOT, b"\x02" * 32)

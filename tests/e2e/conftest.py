@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
 import grpc
@@ -22,12 +22,6 @@ from voketag.factory.v1 import factory_pb2
 
 # Every test comes from one address. What limits do is tested where a server has a test to itself.
 UNLIMITED = {name: {"SCANS_PER_MINUTE": "0", "FAILURES_PER_MINUTE": "0"} for name in scan_names(2)}
-
-
-class MakeStack(Protocol):
-    """Starts a stack of the test's own; the arguments are LocalStack's."""
-
-    def __call__(self, **arguments: Any) -> LocalStack: ...
 
 
 @pytest.fixture(scope="session")
@@ -117,20 +111,6 @@ def issued(partner: Rest) -> Issued:
 def breakable(request: pytest.FixtureRequest) -> Iterator[LocalStack]:
     """A stack of the module's own, with its STACK_SETTINGS. Its tests break parts, and mend what they break."""
     yield from _running(request, settings=getattr(request.module, "STACK_SETTINGS", None))
-
-
-@pytest.fixture
-def make_stack(request: pytest.FixtureRequest) -> Iterator[MakeStack]:
-    """A function that starts a private stack, which may be broken at will and is removed after the test."""
-    running: list[Iterator[LocalStack]] = []
-
-    def make(**arguments: Any) -> LocalStack:
-        running.append(_running(request, **arguments))
-        return next(running[-1])
-
-    yield make
-    for each in running:
-        next(each, None)
 
 
 @pytest.fixture

@@ -12,9 +12,8 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from deploy.local.stack import LocalStack
-from tests.e2e.conftest import Issued, MakeStack
+from tests.e2e.conftest import Issued
 from tests.e2e.edge import UNKNOWN_CODE, Rest, refusal_of
-from voketag.admin.v1 import admin_pb2, admin_pb2_grpc
 from voketag.factory.v1 import factory_pb2, factory_pb2_grpc
 from voketag.scan.v1 import scan_pb2, scan_pb2_grpc
 
@@ -163,31 +162,6 @@ def test_the_access_log_has_the_address_behind_one_trusted_hop_and_no_codes(rest
     assert UNKNOWN_CODE not in json.dumps(line)
 
 
-@pytest.mark.slow
-def test_a_room_that_is_down_is_unavailable_and_comes_back(make_stack: MakeStack) -> None:
-    stack = make_stack()
-    rest = Rest(stack.credentials["edge_url"])
-    login = json.dumps({"email": "nobody@example.com", "password": "not this one"}).encode()
-    stack.kill("admin")
-    answer = rest("POST", "/v1/admin/auth/login", login)
-    assert (answer.status, answer.body["code"], answer.reason) == (503, 14, "UNAVAILABLE")
-    assert {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retry_delay": "1s"} in answer.body["details"]
-    with grpc.insecure_channel(stack.credentials["edge_url"].removeprefix("http://")) as channel:
-        with pytest.raises(grpc.RpcError) as refused:
-            admin_pb2_grpc.AdminServiceStub(channel).Login(admin_pb2.LoginRequest(), timeout=5)
-        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
-        assert refusal_of(refused.value).reason == "UNAVAILABLE"
-    stack.start("admin")
-    _wait_until_status(lambda: rest("POST", "/v1/admin/auth/login", login), 401)
-
-    stack.kill("scan-1")
-    assert [rest("GET", "/v1/health").status for _ in range(20)] == [200] * 20, "the other scan process takes over"
-    stack.kill("scan-2")
-    page = rest("GET", f"/r/{UNKNOWN_CODE}", **{"accept-language": "es"})
-    assert (page.status, page.headers["content-type"]) == (503, "text/html; charset=utf-8")
-    assert "<h1>Ahora no podemos comprobarlo</h1>" in page.body
-
-
 def test_a_stream_passes_and_a_partners_key_is_needed(channel: grpc.Channel) -> None:
     watch = factory_pb2_grpc.FactoryServiceStub(channel).WatchBatch(factory_pb2.WatchBatchRequest(), timeout=5)
     with pytest.raises(grpc.RpcError) as refused:
@@ -204,13 +178,6 @@ def _access_log_line(stack: LocalStack, request_id: str) -> dict[str, Any]:
                 return entry
         time.sleep(0.2)
     raise AssertionError(f"no line of {request_id} in the access log")
-
-
-def _wait_until_status(call: Any, status: int) -> None:
-    deadline = time.monotonic() + 10
-    while (answer := call()).status != status:
-        assert time.monotonic() < deadline, answer
-        time.sleep(0.1)
 
 
 def test_who_speaks_grpc_reaches_grpc_whatever_it_says_of_itself(channel: grpc.Channel, stack: LocalStack) -> None:

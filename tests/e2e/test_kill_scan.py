@@ -1,13 +1,15 @@
-"""Parts of Scan that die, are stopped, or have their clock set, under load: what was answered is in the books, once."""
+"""Parts that die, are stopped, or have their clock set, under load: what was answered is in the books, once."""
 
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import grpc
 import pytest
 
 from deploy.local.stack import LocalStack
 from tests.e2e import scan_faults
+from tests.e2e.edge import UNKNOWN_CODE, Rest, refusal_of
 from tests.e2e.edges import TRANSPORTS, Edge, edge_over
 from tests.e2e.faults import clock_of_postgres, crash, wait_until
 from tests.e2e.load import Answer, Load
@@ -22,6 +24,7 @@ from tests.e2e.scan_faults import (
     wait_for_refusals,
     wait_for_verdicts,
 )
+from voketag.admin.v1 import admin_pb2, admin_pb2_grpc
 
 pytestmark = pytest.mark.slow
 
@@ -139,3 +142,32 @@ def test_scans_go_by_postgres_clock_wherever_it_is_set_to(breakable: LocalStack,
     assert_ledger_whole(breakable, load.verdicts)
     told = {factor["factor"] for answer in answers for factor in answer.body["risk_factors"]}
     assert told <= {"unusual_repetition"}, "one device scans over and over: that is all that may be said of it"
+
+
+def test_a_room_that_is_down_is_unavailable_and_comes_back(breakable: LocalStack) -> None:
+    rest = Rest(breakable.credentials["edge_url"])
+    login = {"email": "nobody@example.com", "password": "not this one"}
+    breakable.kill("admin")
+    answer = rest("POST", "/v1/admin/auth/login", login)
+    assert (answer.status, answer.body["code"], answer.reason) == (503, 14, "UNAVAILABLE")
+    assert {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retry_delay": "1s"} in answer.body["details"]
+    with grpc.insecure_channel(breakable.credentials["edge_url"].removeprefix("http://")) as channel:
+        with pytest.raises(grpc.RpcError) as refused:
+            admin_pb2_grpc.AdminServiceStub(channel).Login(admin_pb2.LoginRequest(), timeout=5)
+        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert refusal_of(refused.value).reason == "UNAVAILABLE"
+    breakable.start("admin")
+    wait_until("Admin refuses by itself", lambda: rest("POST", "/v1/admin/auth/login", login).status == 401, seconds=10)
+
+
+def test_whoever_scans_while_scan_is_down_reads_a_page(breakable: LocalStack) -> None:
+    rest = Rest(breakable.credentials["edge_url"])
+    breakable.kill("scan-1")
+    assert [rest("GET", "/v1/health").status for _ in range(20)] == [200] * 20, "the other process takes over"
+    breakable.kill("scan-2")
+    page = rest("GET", f"/r/{UNKNOWN_CODE}", **{"accept-language": "es"})
+    assert (page.status, page.headers["content-type"]) == (503, "text/html; charset=utf-8")
+    assert "<h1>Ahora no podemos comprobarlo</h1>" in page.body
+    for process in PROCESSES:
+        breakable.start(process)
+    wait_until("the code is looked for", lambda: rest("GET", f"/r/{UNKNOWN_CODE}").status == 404, seconds=10)

@@ -26,7 +26,6 @@ from deploy.local.python import ROOT
 from deploy.local.services import serving
 from deploy.local.stack import LocalStack
 from deploy.local.valkey import Valkey
-from tests.e2e.conftest import MakeStack
 
 
 def get(url: str) -> str:
@@ -51,16 +50,6 @@ def test_only_the_owner_reads_credentials_and_secrets(stack: LocalStack) -> None
     assert len(files) > 10
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
     assert secrets.stat().st_mode & 0o777 == 0o700
-
-
-@pytest.mark.slow
-def test_two_stacks_run_side_by_side(stack: LocalStack, make_stack: MakeStack) -> None:
-    other = make_stack(scan_processes=1)
-    assert "scan-2" not in other.parts
-    assert not set(other.ports.values()) & set(stack.ports.values())
-    assert other.credentials["tenant_id"] != stack.credentials["tenant_id"]
-    for each in (stack, other):
-        assert "ok" in get(f"{each.credentials['edge_url']}/v1/health")
 
 
 def test_a_second_stack_in_the_same_folder_is_refused(stack: LocalStack) -> None:
@@ -99,10 +88,17 @@ def test_a_part_that_cannot_start_shows_its_log_and_stops_the_rest(folder: Path)
 
 
 @pytest.mark.slow
-def test_the_command_starts_restarts_and_stops_everything_and_keeps_the_data(folder: Path) -> None:
-    _command(folder, "up", "--detach", "--free-ports")
+def test_the_command_starts_restarts_and_stops_everything_and_keeps_the_data(stack: LocalStack, folder: Path) -> None:
+    up = ("up", "--detach", "--free-ports", "--scan-processes", "1")
+    _command(folder, *up)
     first = json.loads((folder / "credentials.json").read_text())
-    assert "runs already" in _command(folder, "up", "--detach", "--free-ports")
+    assert "runs already" in _command(folder, *up)
+
+    # Beside another stack: each answers for itself.
+    for each in (stack.credentials, first):
+        assert "ok" in get(f"{each['edge_url']}/v1/health")
+    assert first["tenant_id"] != stack.credentials["tenant_id"]
+    assert "scan-2" not in {entry.name for entry in record.read(folder / "stack.json")}
 
     victim = _entry(folder, "scan-1")
     os.kill(victim.pid, signal.SIGKILL)
@@ -114,7 +110,7 @@ def test_the_command_starts_restarts_and_stops_everything_and_keeps_the_data(fol
     assert not [entry.name for entry in entries if entry.alive]
     assert _command(folder, "down") == "nothing to stop\n"
 
-    _command(folder, "up", "--detach", "--free-ports")
+    _command(folder, *up)
     second = json.loads((folder / "credentials.json").read_text())
     _command(folder, "down")
     kept = ("partner_api_key", "admin_password", "tenant_id", "contract_address")

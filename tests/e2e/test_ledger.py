@@ -135,6 +135,14 @@ def test_a_checkpoint_gets_to_the_chain_as_what_it_is(rest: Rest, stack: LocalSt
         r"[1-9]\d* of \d+ submitted checkpoints are on the chain",
         verified(stack, "--edge", stack.credentials["edge_url"]),
     )
+    grow = "UPDATE anchor.anchors SET tree_size = tree_size {} 1 WHERE batch_id = '{}'"
+    stack.sql(grow.format("+", subject))
+    try:
+        done = verifier(stack, "--edge", stack.credentials["edge_url"])
+    finally:
+        stack.sql(grow.format("-", subject))
+    assert (done.returncode, "anchored with another root" in done.stdout) == (1, True)
+    assert f"entry {size}:" in done.stdout
 
 
 def test_the_verifier_finds_the_stack_s_ledger_whole(rest: Rest, stack: LocalStack, issued: Issued) -> None:
@@ -152,7 +160,14 @@ def test_verdicts_are_signed_with_published_keys(rest: Rest, issued: Issued) -> 
 
 def verified(stack: LocalStack, *more: str) -> str:
     """Run the verifier, which must find the ledger whole, and return its report."""
-    done = subprocess.run(
+    done = verifier(stack, *more)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def verifier(stack: LocalStack, *more: str) -> subprocess.CompletedProcess[str]:
+    """Run the verifier."""
+    return subprocess.run(
         [sys.executable, "-m", "services.scan.verify_ledger", "--key", str(key_of(stack)), *more],
         env={**os.environ, "VOKETAG_DATABASE_URL": stack.postgres.url("voketag_scan")},
         cwd=ROOT,
@@ -160,8 +175,6 @@ def verified(stack: LocalStack, *more: str) -> str:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def _bytes(stack: LocalStack, path: str) -> bytes:

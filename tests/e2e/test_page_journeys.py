@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 from deploy.local.stack import LocalStack
 from tests.e2e.conftest import Issued
 from tests.e2e.edge import UNKNOWN_CODE, Rest
+from tests.e2e.faults import wait_until
 
 pytest_plugins = ["tests.browser"]
 
@@ -48,6 +49,10 @@ def test_a_report_is_sent_by_keyboard_alone(page: Page, issued: Issued, stack: L
     expect(page.locator("h1")).to_have_text("Thank you for your report")
     said = stack.postgres.sql("SELECT reason || ': ' || details FROM scan.reports WHERE details LIKE 'the seal%'")
     assert said == "damaged: the seal is broken"
+    events = "SELECT payload->>'details' FROM factory.outbox WHERE topic = 'unit.reported'"
+    wait_until(
+        "webhooks have something to tell", lambda: "the seal is broken" in stack.sql(events), seconds=15, every=0.2
+    )
 
 
 def test_without_scripts_everything_still_works(browser: Browser, issued: Issued) -> None:

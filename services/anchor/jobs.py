@@ -4,8 +4,7 @@ Each step of theirs reads where things stand from PostgreSQL, does one thing and
 between any two steps, or in the middle of one, is simply followed by another that looks again.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Protocol
 
 from services.anchor.chain_errors import (
@@ -159,23 +158,6 @@ class Reporter:
         except VokeTagError as error:
             _log.warning("reporting ended early", error=error.message)
             return self._poll_seconds
-
-
-async def repeat(job: Job, *, wake: asyncio.Event, stop: asyncio.Event) -> None:
-    """Look again and again: after the pause that the job asks for, at once when `wake` is set, until `stop` is."""
-    while not stop.is_set():
-        wake.clear()
-        pause = await job.look()
-        await first_of(wake.wait, stop.wait, seconds=pause)
-
-
-async def first_of(*waits: Callable[[], Awaitable[object]], seconds: float | None = None) -> None:
-    """Wait until the first of them is over, or for some seconds."""
-    tasks = [asyncio.ensure_future(wait()) for wait in waits]
-    await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _reason(error: ChainUnavailable | ChainRefused) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from services.anchor import metrics
 from services.anchor.factory import FactoryClient
-from services.anchor.jobs import DryWriter, Job, Reporter, Writer, first_of, repeat
+from services.anchor.jobs import DryWriter, Job, Reporter, Writer
 from services.anchor.model import DRY
 from services.anchor.opening import open_chain
 from services.anchor.operations.anchors import JOB, QUEUE_NAME
@@ -31,6 +31,7 @@ from services.common.clock import Clock, SystemClock
 from services.common.database import Database, dsn
 from services.common.logs import get_logger
 from services.common.queue import run_worker
+from services.common.repeating import first_of, repeat
 from services.common.rpc.channels import Peer, channel
 from services.common.tokens import ServiceTokens, TokenSigner
 
@@ -155,7 +156,7 @@ async def _work(
 
     end = asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        group.create_task(repeat(line.job, wake=line.wake, stop=end))
+        group.create_task(repeat(line.job.look, wake=line.wake, stop=end))
         # A nudge goes to one listener, so the one who writes to the default chain is it.
         if line.listens:
             group.create_task(

@@ -9,7 +9,7 @@ longer than its interval), a table of due times with a lease on each job (as muc
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -23,6 +23,7 @@ from prometheus_client import Gauge, Histogram
 from services.common.clock import Clock
 from services.common.errors import Unavailable
 from services.common.logs import get_logger
+from services.common.repeating import first_of
 
 _LOOK_SECONDS: Final = 0.5
 _STANDBY_SECONDS: Final = 1.0
@@ -68,7 +69,7 @@ class Upkeep:
             async with self._leading() as connection:
                 if connection is not None:
                     await self._lead(connection, stop)
-            await _rest(stop, _STANDBY_SECONDS)
+            await first_of(stop.wait, seconds=_STANDBY_SECONDS)
 
     async def run_due(self) -> list[str]:
         """Run the jobs that are due, each at the same time as the others; return their names when all have ended."""
@@ -83,7 +84,7 @@ class Upkeep:
                 # Whoever has lost the session has lost the lock with it: the answer says that it is still there.
                 await connection.fetchval("SELECT 1", timeout=_ANSWER_SECONDS)  # type: ignore[no-untyped-call]
                 self._start_due()
-                await _rest(stop, _LOOK_SECONDS)
+                await first_of(stop.wait, seconds=_LOOK_SECONDS)
         except _AWAY as error:
             _log.warning("upkeep passes to another process", error=str(error))
         finally:
@@ -137,8 +138,3 @@ class Upkeep:
         finally:
             if connection is not None:
                 connection.terminate()  # the end of the session frees the lock
-
-
-async def _rest(stop: asyncio.Event, seconds: float) -> None:
-    with suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)

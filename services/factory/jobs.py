@@ -20,6 +20,7 @@ from prometheus_client import Gauge, Histogram
 
 from services.common.errors import DeadlineExceeded, PermissionDenied, Unauthenticated, Unavailable, VokeTagError
 from services.common.logs import get_logger
+from services.common.repeating import repeat
 from services.factory.model.batches import TO_ANCHOR, TO_ISSUE, BatchState
 from services.factory.model.issuing import Claim
 from services.factory.operations.anchoring import Submitter
@@ -82,22 +83,15 @@ class BatchWorker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then give back what is in hand, at the last whole chunk."""
-        stopping = asyncio.create_task(stop.wait())
         try:
-            while not stop.is_set():
-                self._wake.clear()
-                await self._sweep()
-                waking = asyncio.create_task(self._wake.wait())
-                await asyncio.wait({waking, stopping}, timeout=self._sweep_seconds, return_when=asyncio.FIRST_COMPLETED)
-                waking.cancel()
+            await repeat(self._sweep, wake=self._wake, stop=stop)
         finally:
-            stopping.cancel()
             running = [task for lane in self._lanes for task in lane.running]
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
-    async def _sweep(self) -> None:
+    async def _sweep(self) -> float:
         try:
             for lane in self._lanes:
                 while lane.free and (claim := await self._claims.take(lane.states)) is not None:
@@ -108,6 +102,7 @@ class BatchWorker:
         except Exception:
             # The loop is all that finds work; it must outlive whatever a sweep runs into.
             _log.exception("a sweep failed, looking again soon")
+        return self._sweep_seconds
 
     def _start(self, lane: _Lane, claim: Claim) -> None:
         task = asyncio.create_task(self._hold(lane, claim))

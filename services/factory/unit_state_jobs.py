@@ -13,6 +13,7 @@ from prometheus_client import Counter
 
 from services.common.errors import ConcurrentUpdate, Unavailable
 from services.common.logs import get_logger
+from services.common.repeating import first_of, repeat
 from services.factory.model.unit_states import JobClaim
 from services.factory.operations.unit_states import UnitStateChanger
 from services.factory.storage.issuing import LeaseLost
@@ -39,20 +40,12 @@ class UnitStateWorker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then give back what is in hand, at the last whole chunk."""
-        stopping = asyncio.create_task(stop.wait())
-        try:
-            while not stop.is_set():
-                self._wake.clear()
-                working = asyncio.create_task(self._sweep())
-                await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                working.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await working
-                waking = asyncio.create_task(self._wake.wait())
-                await asyncio.wait({waking, stopping}, timeout=self._sweep_seconds, return_when=asyncio.FIRST_COMPLETED)
-                waking.cancel()
-        finally:
-            stopping.cancel()
+
+        async def look() -> float:
+            await first_of(self._sweep, stop.wait)
+            return self._sweep_seconds
+
+        await repeat(look, wake=self._wake, stop=stop)
 
     async def _sweep(self) -> None:
         try:

@@ -17,6 +17,7 @@ from services.common.clock import Clock
 from services.common.database import Database
 from services.common.errors import Unavailable
 from services.common.logs import get_logger
+from services.common.repeating import repeat
 from services.factory.model.webhooks import Answer, Claim
 from services.factory.operations.backlog import read_backlog
 from services.factory.operations.delivering import Deliverer
@@ -74,23 +75,16 @@ class WebhookWorker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; requests that are under way get a few seconds to end."""
-        stopping = asyncio.create_task(stop.wait())
         try:
-            while not stop.is_set():
-                self._wake.clear()
-                await self._sweep()
-                waking = asyncio.create_task(self._wake.wait())
-                await asyncio.wait({waking, stopping}, timeout=self._sweep_seconds, return_when=asyncio.FIRST_COMPLETED)
-                waking.cancel()
+            await repeat(self._sweep, wake=self._wake, stop=stop)
         finally:
-            stopping.cancel()
             if self._running:
                 await asyncio.wait(self._running, timeout=_STOPPING_SECONDS)
             for task in self._running:
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
 
-    async def _sweep(self) -> None:
+    async def _sweep(self) -> float:
         # Each for itself: an event that cannot be published must not hold up deliveries that are there.
         for step in (self._publish, self._start_due, self._show):
             try:
@@ -100,6 +94,7 @@ class WebhookWorker:
             except Exception:
                 # The loop is all that finds work; it must outlive whatever a sweep runs into.
                 _log.exception("a sweep failed, looking again soon", step=step.__name__)
+        return self._sweep_seconds
 
     async def _publish(self) -> None:
         _events_published.inc(await self._publisher.publish())
@@ -117,7 +112,7 @@ class WebhookWorker:
         return 1 if endpoint in self._failing else self._per_endpoint
 
     def _start(self, claimed: Claim) -> None:
-        endpoint = claimed.endpoint_id
+        endpoint = claimed.delivery.endpoint_id
         task = asyncio.create_task(self._deliver(claimed))
         self._running.add(task)
         self._places[endpoint] += 1
@@ -140,13 +135,13 @@ class WebhookWorker:
             answer = await self._deliverer.deliver(claimed)
             result = _result(answer)
             if answer.delivered:
-                self._failing.discard(claimed.endpoint_id)
+                self._failing.discard(claimed.delivery.endpoint_id)
             else:
-                self._failing.add(claimed.endpoint_id)
+                self._failing.add(claimed.delivery.endpoint_id)
         except TimeoutError:
-            _log.warning("how a delivery went could not be recorded", delivery_id=str(claimed.delivery_id))
+            _log.warning("how a delivery went could not be recorded", delivery_id=str(claimed.delivery.delivery_id))
         except Exception:
-            _log.exception("a delivery broke off", delivery_id=str(claimed.delivery_id))
+            _log.exception("a delivery broke off", delivery_id=str(claimed.delivery.delivery_id))
         finally:
             _webhook_seconds.labels(result).observe(time.monotonic() - began)
 

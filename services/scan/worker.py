@@ -1,12 +1,13 @@
 """`python -m services.scan.worker`: upkeep of Scan's tables, and notices to Factory."""
 
 import asyncio
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
 
 from services.common.clock import Clock, SystemClock
 from services.common.process import run
+from services.common.repeating import first_of
 from services.common.rpc.channels import channel
 from services.common.tokens import ServiceTokens, TokenSigner
 from services.common.upkeep import Job, Upkeep
@@ -65,8 +66,7 @@ async def serve(settings: WorkerSettings, stop: asyncio.Event) -> None:
 async def _heard_of(clock: DatabaseClock, stop: asyncio.Event) -> None:
     """Wait for the time: by a guess at it, upkeep might delete what is to be kept."""
     while not clock.is_set and not stop.is_set():
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), _LOOK_SECONDS)
+        await first_of(stop.wait, seconds=_LOOK_SECONDS)
 
 
 def _jobs(

@@ -22,12 +22,13 @@ from services.common.caller import ROLE_SCOPES, CallerKind
 from services.common.errors import VokeTagError
 from services.common.rpc.methods import Method, methods_of
 from services.factory.servicer import FactoryServicer
+from services.scan import risk
 from services.scan.records_servicer import ScanHistoryServicer
 from services.scan.servicer import ScanServicer
 from voketag.admin.v1 import admin_pb2
 from voketag.anchor.v1 import anchor_pb2
 from voketag.common.v1 import errors_pb2
-from voketag.factory.v1 import factory_pb2
+from voketag.factory.v1 import factory_pb2, settings_pb2
 from voketag.scan.v1 import history_pb2, scan_pb2
 
 SERVICERS = {
@@ -158,3 +159,9 @@ def _modules(package: str) -> Iterator[str]:
         # Alembic runs these itself, inside a migration.
         if "migrations.env" not in module.name and "migrations.versions" not in module.name:
             yield module.name
+
+
+def test_a_tenant_can_switch_off_the_risk_factors_that_there_are_and_no_others() -> None:
+    rules = settings_pb2.TenantSettings.DESCRIPTOR.fields_by_name["disabled_factors"].GetOptions()
+    allowed = getattr(rules.Extensions[validate_pb2.field].repeated.items.string, "in")
+    assert set(allowed) == {factor.name for factor in risk.FACTORS}

@@ -107,15 +107,9 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A delivery that a worker tries now. `number` counts all its tries, `tries` those of this round."""
+    """A delivery that a worker tries now: `delivery.attempts` counts this try, `tries` does so in this round."""
 
-    delivery_id: UUID
-    endpoint_id: UUID
-    tenant_id: UUID
-    event_id: UUID
-    topic: str
-    body: str
-    number: int
+    delivery: Delivery
     tries: int
     url: str
     secrets: SealedSecrets

@@ -85,11 +85,11 @@ class Deliverer:
     async def _send(self, claimed: Claim) -> Answer:
         now = self._clock.now()
         try:
-            keys = [self._secrets.open(claimed.endpoint_id, each) for each in claimed.secrets.in_force(now)]
+            keys = [self._secrets.open(claimed.delivery.endpoint_id, each) for each in claimed.secrets.in_force(now)]
         except ValueError as error:
-            _log.error("a webhook cannot be signed", endpoint_id=str(claimed.endpoint_id), reason=str(error))
+            _log.error("a webhook cannot be signed", endpoint_id=str(claimed.delivery.endpoint_id), reason=str(error))
             return Answer(status=0, latency_ms=0, excerpt="", error="not sent: the platform could not sign it")
-        body, timestamp, event_id = claimed.body.encode(), int(now.timestamp()), str(claimed.event_id)
+        body, timestamp, event_id = claimed.delivery.body.encode(), int(now.timestamp()), str(claimed.delivery.event_id)
         headers = {
             "webhook-id": event_id,
             "webhook-timestamp": str(timestamp),
@@ -102,12 +102,16 @@ class Deliverer:
         if answer.delivered:
             if not await storage.mark_delivered(tx, claimed):
                 await dead_letters.settle(
-                    tx, claimed.tenant_id, [claimed.delivery_id], Resolution.RECOVERED, now=self._clock.now()
+                    tx,
+                    claimed.delivery.tenant_id,
+                    [claimed.delivery.delivery_id],
+                    Resolution.RECOVERED,
+                    now=self._clock.now(),
                 )
         elif answer.gone:
             # First the endpoint, then its deliveries: everybody holds them in this order.
-            await webhooks.disable(tx, claimed.endpoint_id, reason=GONE, now=self._clock.now())
-            await deliveries.cancel_waiting(tx, claimed.endpoint_id)
+            await webhooks.disable(tx, claimed.delivery.endpoint_id, reason=GONE, now=self._clock.now())
+            await deliveries.cancel_waiting(tx, claimed.delivery.endpoint_id)
         elif (delay := delay_after(claimed.tries, self._chance())) is not None:
             await storage.postpone(tx, claimed, self._clock.now() + delay)
         elif await storage.give_up(tx, claimed):
@@ -115,17 +119,17 @@ class Deliverer:
 
     async def _bury(self, tx: Transaction, claimed: Claim, answer: Answer) -> None:
         payload = {
-            "endpoint_id": str(claimed.endpoint_id),
-            "event_id": str(claimed.event_id),
-            "event": claimed.topic,
+            "endpoint_id": str(claimed.delivery.endpoint_id),
+            "event_id": str(claimed.delivery.event_id),
+            "event": claimed.delivery.topic,
             "url": claimed.url,
-            "body": claimed.body,
+            "body": claimed.delivery.body,
         }
         await dead_letters.bury(
             tx,
-            claimed.tenant_id,
+            claimed.delivery.tenant_id,
             WEBHOOK_DELIVERY,
-            subject=claimed.delivery_id,
+            subject=claimed.delivery.delivery_id,
             cause=f"{MAX_TRIES} tries, the last: {answer.cause}",
             payload=payload,
             now=self._clock.now(),

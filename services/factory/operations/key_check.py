@@ -13,6 +13,7 @@ from services.common.credentials import parse_credential
 from services.common.database import Database
 from services.common.errors import PermissionDenied, Unauthenticated, Unavailable
 from services.common.logs import get_logger
+from services.common.repeating import first_of
 from services.factory.model.api_keys import ApiKey
 from services.factory.storage import api_keys as storage
 
@@ -104,8 +105,7 @@ class KeyCheck:
     async def _write_until(self, stop: asyncio.Event, every_seconds: float) -> None:
         stopped = False
         while not stopped:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), every_seconds)
+            await first_of(stop.wait, seconds=every_seconds)
             stopped = stop.is_set()
             await self._write_use()
 

@@ -45,7 +45,7 @@ async def get(tx: Transaction, endpoint_id: UUID, delivery_id: UUID) -> Delivery
     if row is None:
         raise WebhookNotFound
     tried = await tx.connection.execute(select(log).where(log.c.delivery_id == delivery_id).order_by(log.c.number))
-    return _delivery(row, tuple(_attempt(each) for each in tried))
+    return to_delivery(row, tuple(_attempt(each) for each in tried))
 
 
 async def page(
@@ -58,7 +58,7 @@ async def page(
     if below is not None:
         query = query.where(table.c.delivery_id < below)
     found = await tx.connection.execute(query.order_by(table.c.delivery_id.desc()).limit(limit))
-    return [_delivery(row) for row in found]
+    return [to_delivery(row) for row in found]
 
 
 async def cancel_waiting(tx: Transaction, endpoint_id: UUID) -> None:
@@ -105,7 +105,8 @@ async def _again(tx: Transaction, now: datetime, *which: ColumnElement[bool]) ->
     return list((await tx.connection.execute(again)).scalars())
 
 
-def _delivery(row: Row[Any], tried: tuple[Attempt, ...] = ()) -> Delivery:
+def to_delivery(row: Row[Any], tried: tuple[Attempt, ...] = ()) -> Delivery:
+    """Return a row of the table as a delivery."""
     return Delivery(
         delivery_id=row.delivery_id,
         endpoint_id=row.endpoint_id,

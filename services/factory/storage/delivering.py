@@ -14,11 +14,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, func, insert, null, select, text, update
+from sqlalchemy import bindparam, func, insert, null, select, text, update
 from sqlalchemy.types import ARRAY, DateTime, Uuid
 
 from services.common.database import Transaction
 from services.factory.model.webhooks import INTERRUPTED, Answer, Claim, DeliveryState
+from services.factory.storage.deliveries import to_delivery
 from services.factory.storage.webhooks import secrets_of
 from services.factory.tables import webhook_attempts as log
 from services.factory.tables import webhook_deliveries as table
@@ -46,8 +47,7 @@ _CLAIM = text(
     SET attempts = d.attempts + 1, tries = d.tries + 1, due_at = :until
     FROM due, factory.webhook_endpoints AS e
     WHERE d.delivery_id = due.delivery_id AND e.endpoint_id = d.endpoint_id
-    RETURNING d.delivery_id, d.endpoint_id, d.tenant_id, d.event_id, d.topic, d.body, d.attempts, d.tries,
-              e.url, e.secret, e.previous_secret, e.previous_secret_until
+    RETURNING d.*, e.url, e.secret, e.previous_secret, e.previous_secret_until
     """
 ).bindparams(
     bindparam("now", type_=DateTime(timezone=True)),
@@ -62,12 +62,12 @@ async def claim(tx: Transaction, *, now: datetime, until: datetime, busy: Collec
     Each gets its row in the log at once: a worker that dies leaves a try without an outcome, not one that never was.
     """
     found = await tx.connection.execute(_CLAIM, {"now": now, "until": until, "busy": list(busy), "places": places})
-    claims = [_claim(row) for row in found]
+    claims = [Claim(delivery=to_delivery(row), tries=row.tries, url=row.url, secrets=secrets_of(row)) for row in found]
     if claims:
         rows = [
             {
-                "delivery_id": each.delivery_id,
-                "number": each.number,
+                "delivery_id": each.delivery.delivery_id,
+                "number": each.delivery.attempts,
                 "attempted_at": now,
                 "url": each.url,
                 "error": INTERRUPTED,
@@ -82,7 +82,7 @@ async def write_outcome(tx: Transaction, claimed: Claim, answer: Answer) -> None
     """Write into the log how a try went, however late."""
     await tx.connection.execute(
         update(log)
-        .where(log.c.delivery_id == claimed.delivery_id, log.c.number == claimed.number)
+        .where(log.c.delivery_id == claimed.delivery.delivery_id, log.c.number == claimed.delivery.attempts)
         .values(
             status=answer.status,
             latency_ms=answer.latency_ms,
@@ -98,7 +98,7 @@ async def mark_delivered(tx: Transaction, claimed: Claim) -> bool:
     expected = update(table).where(*_still_has(claimed)).values(ended).returning(table.c.delivery_id)
     if (await tx.connection.execute(expected)).first() is not None:
         return True
-    await tx.connection.execute(update(table).where(table.c.delivery_id == claimed.delivery_id).values(ended))
+    await tx.connection.execute(update(table).where(table.c.delivery_id == claimed.delivery.delivery_id).values(ended))
     return False
 
 
@@ -127,23 +127,8 @@ async def oldest_due(tx: Transaction, now: datetime) -> float:
 
 def _still_has(claimed: Claim) -> tuple[Any, ...]:
     return (
-        table.c.delivery_id == claimed.delivery_id,
-        table.c.attempts == claimed.number,
+        table.c.delivery_id == claimed.delivery.delivery_id,
+        table.c.attempts == claimed.delivery.attempts,
         table.c.tries == claimed.tries,  # a redelivery begins at 0
         table.c.state == DeliveryState.PENDING.name,
-    )
-
-
-def _claim(row: Row[Any]) -> Claim:
-    return Claim(
-        delivery_id=row.delivery_id,
-        endpoint_id=row.endpoint_id,
-        tenant_id=row.tenant_id,
-        event_id=row.event_id,
-        topic=row.topic,
-        body=row.body,
-        number=row.attempts,
-        tries=row.tries,
-        url=row.url,
-        secrets=secrets_of(row),
     )

@@ -12,7 +12,7 @@ commit, so a late commit would end up behind the cursor, and never be seen).
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import asyncpg
 from asyncpg.exceptions import PostgresError
@@ -20,6 +20,7 @@ from asyncpg.exceptions._base import InterfaceError, InternalClientError
 
 from services.common.clock import Clock
 from services.common.logs import get_logger
+from services.common.repeating import first_of
 from services.scan import metrics
 from services.scan.ledger_key import LedgerKey
 from services.scan.storage.ledger import LedgerState, Sequencing, SequencingTransaction, StoredCheckpoint
@@ -52,14 +53,14 @@ class Sequencer:
                 async with self._leading() as connection:
                     while connection is not None and not stop.is_set():
                         if await self.add_new(connection) < self._round:
-                            await _rest(stop, _IDLE_SECONDS)
+                            await first_of(stop.wait, seconds=_IDLE_SECONDS)
             except _AWAY as error:
                 _log.warning("the ledger waits for the database", error=repr(error))
             except Exception:
                 # Nobody else takes events into the ledger; this must outlive whatever a round runs into.
                 _log.exception("a round of the ledger failed, trying again soon")
             metrics.LEDGER_LEADER.set(0)
-            await _rest(stop, _STANDBY_SECONDS)
+            await first_of(stop.wait, seconds=_STANDBY_SECONDS)
 
     async def add_new(self, connection: "asyncpg.Connection") -> int:
         """Make one round and return how many entries it added."""
@@ -124,8 +125,3 @@ async def _writer_at(sequencing: Sequencing, size: int) -> TileWriter:
 def _newest(tiles: list[Tile]) -> list[Tile]:
     """Return each tile once: one that was filled and one that is partial have different places, or are the same."""
     return list({(tile.level, tile.index): tile for tile in tiles}.values())
-
-
-async def _rest(stop: asyncio.Event, seconds: float) -> None:
-    with suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)

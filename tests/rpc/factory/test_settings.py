@@ -4,10 +4,11 @@ from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
+from google.api import httpbody_pb2
 
 from tests.rpc.calls import Client, refusal
 from tests.rpc.factory.conftest import IssueBatch
-from voketag.factory.v1 import factory_pb2, settings_pb2, unit_events_pb2, webhooks_pb2
+from voketag.factory.v1 import factory_pb2, imports_pb2, settings_pb2, unit_events_pb2, webhooks_pb2
 
 
 def change(*paths: str, request_id: str = "", **settings: object) -> settings_pb2.UpdateSettingsRequest:
@@ -59,6 +60,7 @@ async def test_whoever_saw_an_older_version_is_told(factory: Client) -> None:
         {"high_risk_above": 10},
         {"languages": ["fr"]},
         {"disabled_factors": ["Not A Name"]},
+        {"disabled_factors": ["country_missmatch"]},
         {"verification_base_url": "ftp://acme.example"},
         {"verification_base_url": "https://acme.example/"},
         {"verification_base_url": "https://acme.example/a b"},
@@ -131,6 +133,21 @@ async def test_a_sandbox_batch_is_small_and_marked(factory: Client) -> None:
     assert (await factory.CreateBatch(order)).sandbox
     await factory.UpdateSettings(change("sandbox", sandbox=False))
     assert not (await factory.CreateBatch(order)).sandbox
+
+
+async def test_a_file_of_a_sandbox_is_as_small(factory: Client, sql) -> None:
+    await factory.UpdateSettings(change(sandbox=True))
+    product = await factory.CreateProduct(factory_pb2.CreateProductRequest(sku="A-1", name="Oil"))
+    rows = "".join(f"S-{number}\r\n" for number in range(1001))
+    file = httpbody_pb2.HttpBody(content_type="text/csv; charset=utf-8", data=f"serial\r\n{rows}".encode())
+    request = imports_pb2.ImportUnitsCsvRequest(product_id=product.product_id, file=file)
+    answer = await refusal(factory.ImportUnitsCsv(request))
+    assert (answer.code, answer.reason) == ("FAILED_PRECONDITION", "SANDBOX_LIMIT")
+    assert await sql("SELECT count(*) FROM factory.serials") == 0
+    file.data = file.data.rpartition(b"S-1000")[0]
+    request.file.CopyFrom(file)
+    batch = await factory.ImportUnitsCsv(request)
+    assert (batch.quantity, batch.sandbox) == (1000, True)
 
 
 async def test_scans_events_are_taken_once(factory_as: Callable[..., Client], token_keys, acme, database_url) -> None:

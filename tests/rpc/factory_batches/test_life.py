@@ -6,11 +6,13 @@ from contextlib import AbstractAsyncContextManager
 from uuid import uuid4
 
 import grpc
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.rpc.calls import Client, refusal
 from tests.rpc.factory_batches.conftest import Worker, order, reached
 from voketag.anchor.v1 import anchor_pb2
 from voketag.factory.v1 import factory_pb2 as pb
+from voketag.factory.v1.settings_pb2 import TenantSettings, UpdateSettingsRequest
 from voketag_kernel.codes import UnitCodeKey
 from voketag_kernel.receipts import facts_hash, unit_leaf_data
 from voketag_kernel.rfc6962 import leaf_hash, verify_inclusion
@@ -105,6 +107,24 @@ async def test_a_chain_that_anchor_does_not_know_after_all_stops_the_batch(
         worker.start()
         stopped = await reached(factory, batch.batch_id, pb.BATCH_STATE_ANCHOR_FAILED)
         assert "chains[1]: no chain of this name; known are main" in stopped.error
+
+
+async def test_a_batch_of_a_sandbox_completes_without_a_chain(
+    factory: Client, product: pb.Product, worker: Worker, open_anchor: OpenAnchor
+) -> None:
+    await factory.UpdateSettings(UpdateSettingsRequest(settings=TenantSettings(sandbox=True)))
+    worker.start()
+    async with open_anchor() as anchor:
+        trial = await order(factory, product, 5)
+        await factory.UpdateSettings(
+            UpdateSettingsRequest(settings=TenantSettings(sandbox=False), update_mask=FieldMask(paths=["sandbox"]))
+        )
+        done = await reached(factory, trial.batch_id, pb.BATCH_STATE_COMPLETED)
+        assert (done.sandbox, done.issued_count, done.HasField("anchor")) == (True, 5, False)
+        batch = await order(factory, product, 5)
+        await submitted(anchor, batch)
+        nothing = await refusal(anchor.GetAnchor(anchor_pb2.GetAnchorRequest(batch_id=trial.batch_id)))
+        assert nothing.code == "NOT_FOUND"
 
 
 async def test_retrying_a_failed_anchor_sets_it_going_again(

@@ -95,6 +95,15 @@ async def test_the_page_speaks_the_readers_language(
         assert word in page
 
 
+async def test_a_page_is_in_a_language_that_the_tenant_offers(consumer: Consumer, registry: Registry) -> None:
+    code = (await registry.issue()).codes[0]
+    await registry.sql("UPDATE factory.tenant_settings SET languages = '{pt-BR,es}'")
+    assert '<html lang="pt-BR"' in await consumer.page(code)
+    await registry.sql("UPDATE factory.tenant_settings SET languages = '{es}'")
+    await asyncio.sleep(1.1)
+    assert '<html lang="es"' in await consumer.page(code)
+
+
 async def test_what_the_maker_wrote_cannot_become_markup(consumer: Consumer, registry: Registry) -> None:
     code = (await registry.issue(name="<img src=x onerror=alert(1)>\"'&")).codes[0]
     page = await consumer.page(code)

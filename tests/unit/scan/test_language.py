@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from services.scan import messages, risk
-from services.scan.language import Language, language_of
+from services.scan.language import Language, language_of, offered
 from services.scan.model import Verdict
 from services.scan.page.states import LOOKS, OF_VERDICT, PageState
 from services.scan.page.texts import TEXTS
@@ -32,6 +32,21 @@ from services.scan.page.texts import TEXTS
 )
 def test_the_header_decides_and_english_is_the_default(header: str, language: Language) -> None:
     assert language_of(header) is language
+
+
+@pytest.mark.parametrize(
+    ("reads", "tenant", "gets"),
+    [
+        (Language.SPANISH, (), Language.SPANISH),
+        (Language.SPANISH, ("pt-BR", "es"), Language.SPANISH),
+        (Language.SPANISH, ("pt-BR", "en"), Language.PORTUGUESE),
+        (Language.ENGLISH, ("es",), Language.SPANISH),
+    ],
+)
+def test_a_tenant_offers_some_languages_and_its_first_to_everybody_else(
+    reads: Language, tenant: tuple[str, ...], gets: Language
+) -> None:
+    assert offered(reads, tenant) is gets
 
 
 @pytest.mark.parametrize("language", Language)

@@ -27,7 +27,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!voketag/factory/v1/settings.proto\x12\x12voketag.factory.v1\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\x05\n\x0eTenantSettings\x12\x18\n\x07version\x18\x01 \x01(\x05R\x07version\x12U\n\x15verification_base_url\x18\x02 \x01(\tB!\xbaH\x1er\x19\x18\xc8\x01\x32\x11^https?://.*[^/]$\x88\x01\x01\xd8\x01\x01R\x13verificationBaseUrl\x12.\n\rwarning_above\x18\x03 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00R\x0cwarningAbove\x12\x31\n\x0fhigh_risk_above\x18\x04 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00R\rhighRiskAbove\x12I\n\x10\x64isabled_factors\x18\x05 \x03(\tB\x1e\xbaH\x1b\x92\x01\x18\x10\x32\x18\x01\"\x12r\x10\x32\x0e^[a-z_]{1,64}$R\x0f\x64isabledFactors\x12;\n\tlanguages\x18\x06 \x03(\tB\x1d\xbaH\x1a\x92\x01\x17\x10\x03\x18\x01\"\x11r\x0fR\x05pt-BRR\x02\x65nR\x02\x65sR\tlanguages\x12\x18\n\x07sandbox\x18\x07 \x01(\x08R\x07sandbox\x12\x39\n\nupdated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x1d\n\nupdated_by\x18\t \x01(\tR\tupdatedBy\x12O\n\x10\x64\x65\x66\x61ult_tag_type\x18\n \x01(\x0e\x32\x1b.voketag.factory.v1.TagTypeB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x0e\x64\x65\x66\x61ultTagType\x12X\n\x16\x64\x65\x66\x61ult_webhook_events\x18\x0b \x03(\tB\"\xbaH\x1f\x92\x01\x1c\x10\x32\x18\x01\"\x16r\x14\x32\x12^[a-z_]+\\.[a-z_]+$R\x14\x64\x65\x66\x61ultWebhookEvents\"\x14\n\x12GetSettingsRequest\"\xc8\x01\n\x15UpdateSettingsRequest\x12\x46\n\x08settings\x18\x01 \x01(\x0b\x32\".voketag.factory.v1.TenantSettingsB\x06\xbaH\x03\xc8\x01\x01R\x08settings\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\x12*\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\trequestId\"l\n\x1bListSettingsVersionsRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"\x86\x01\n\x1cListSettingsVersionsResponse\x12>\n\x08versions\x18\x01 \x03(\x0b\x32\".voketag.factory.v1.TenantSettingsR\x08versions\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*F\n\x07TagType\x12\x18\n\x14TAG_TYPE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bTAG_TYPE_QR\x10\x01\x12\x10\n\x0cTAG_TYPE_NFC\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!voketag/factory/v1/settings.proto\x12\x12voketag.factory.v1\x1a\x1b\x62uf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd7\x06\n\x0eTenantSettings\x12\x18\n\x07version\x18\x01 \x01(\x05R\x07version\x12U\n\x15verification_base_url\x18\x02 \x01(\tB!\xbaH\x1er\x19\x18\xc8\x01\x32\x11^https?://.*[^/]$\x88\x01\x01\xd8\x01\x01R\x13verificationBaseUrl\x12.\n\rwarning_above\x18\x03 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00R\x0cwarningAbove\x12\x31\n\x0fhigh_risk_above\x18\x04 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00R\rhighRiskAbove\x12\x94\x02\n\x10\x64isabled_factors\x18\x05 \x03(\tB\xe8\x01\xbaH\xe4\x01\x92\x01\xe0\x01\x10\x32\x18\x01\"\xd9\x01r\xd6\x01R\ntor_or_vpnR\x0brapid_scansR\x0ehigh_frequencyR\x11impossible_travelR\x15suspicious_user_agentR\x14scanned_after_recallR\x10\x63ountry_mismatchR\x12multiple_countriesR\x0cmany_devicesR\x12unusual_repetitionR\x0fhosting_networkR\x12scanned_after_saleR\x0f\x64isabledFactors\x12;\n\tlanguages\x18\x06 \x03(\tB\x1d\xbaH\x1a\x92\x01\x17\x10\x03\x18\x01\"\x11r\x0fR\x05pt-BRR\x02\x65nR\x02\x65sR\tlanguages\x12\x18\n\x07sandbox\x18\x07 \x01(\x08R\x07sandbox\x12\x39\n\nupdated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x1d\n\nupdated_by\x18\t \x01(\tR\tupdatedBy\x12O\n\x10\x64\x65\x66\x61ult_tag_type\x18\n \x01(\x0e\x32\x1b.voketag.factory.v1.TagTypeB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x0e\x64\x65\x66\x61ultTagType\x12X\n\x16\x64\x65\x66\x61ult_webhook_events\x18\x0b \x03(\tB\"\xbaH\x1f\x92\x01\x1c\x10\x32\x18\x01\"\x16r\x14\x32\x12^[a-z_]+\\.[a-z_]+$R\x14\x64\x65\x66\x61ultWebhookEvents\"\x14\n\x12GetSettingsRequest\"\xc8\x01\n\x15UpdateSettingsRequest\x12\x46\n\x08settings\x18\x01 \x01(\x0b\x32\".voketag.factory.v1.TenantSettingsB\x06\xbaH\x03\xc8\x01\x01R\x08settings\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\x12*\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\trequestId\"l\n\x1bListSettingsVersionsRequest\x12$\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"\x86\x01\n\x1cListSettingsVersionsResponse\x12>\n\x08versions\x18\x01 \x03(\x0b\x32\".voketag.factory.v1.TenantSettingsR\x08versions\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*F\n\x07TagType\x12\x18\n\x14TAG_TYPE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bTAG_TYPE_QR\x10\x01\x12\x10\n\x0cTAG_TYPE_NFC\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,7 +41,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TENANTSETTINGS'].fields_by_name['high_risk_above']._loaded_options = None
   _globals['_TENANTSETTINGS'].fields_by_name['high_risk_above']._serialized_options = b'\272H\006\032\004\030d(\000'
   _globals['_TENANTSETTINGS'].fields_by_name['disabled_factors']._loaded_options = None
-  _globals['_TENANTSETTINGS'].fields_by_name['disabled_factors']._serialized_options = b'\272H\033\222\001\030\0202\030\001\"\022r\0202\016^[a-z_]{1,64}$'
+  _globals['_TENANTSETTINGS'].fields_by_name['disabled_factors']._serialized_options = b'\272H\344\001\222\001\340\001\0202\030\001\"\331\001r\326\001R\ntor_or_vpnR\013rapid_scansR\016high_frequencyR\021impossible_travelR\025suspicious_user_agentR\024scanned_after_recallR\020country_mismatchR\022multiple_countriesR\014many_devicesR\022unusual_repetitionR\017hosting_networkR\022scanned_after_sale'
   _globals['_TENANTSETTINGS'].fields_by_name['languages']._loaded_options = None
   _globals['_TENANTSETTINGS'].fields_by_name['languages']._serialized_options = b'\272H\032\222\001\027\020\003\030\001\"\021r\017R\005pt-BRR\002enR\002es'
   _globals['_TENANTSETTINGS'].fields_by_name['default_tag_type']._loaded_options = None
@@ -56,16 +56,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTSETTINGSVERSIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_LISTSETTINGSVERSIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTSETTINGSVERSIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
-  _globals['_TAGTYPE']._serialized_start=1279
-  _globals['_TAGTYPE']._serialized_end=1349
+  _globals['_TAGTYPE']._serialized_start=1483
+  _globals['_TAGTYPE']._serialized_end=1553
   _globals['_TENANTSETTINGS']._serialized_start=154
-  _globals['_TENANTSETTINGS']._serialized_end=805
-  _globals['_GETSETTINGSREQUEST']._serialized_start=807
-  _globals['_GETSETTINGSREQUEST']._serialized_end=827
-  _globals['_UPDATESETTINGSREQUEST']._serialized_start=830
-  _globals['_UPDATESETTINGSREQUEST']._serialized_end=1030
-  _globals['_LISTSETTINGSVERSIONSREQUEST']._serialized_start=1032
-  _globals['_LISTSETTINGSVERSIONSREQUEST']._serialized_end=1140
-  _globals['_LISTSETTINGSVERSIONSRESPONSE']._serialized_start=1143
-  _globals['_LISTSETTINGSVERSIONSRESPONSE']._serialized_end=1277
+  _globals['_TENANTSETTINGS']._serialized_end=1009
+  _globals['_GETSETTINGSREQUEST']._serialized_start=1011
+  _globals['_GETSETTINGSREQUEST']._serialized_end=1031
+  _globals['_UPDATESETTINGSREQUEST']._serialized_start=1034
+  _globals['_UPDATESETTINGSREQUEST']._serialized_end=1234
+  _globals['_LISTSETTINGSVERSIONSREQUEST']._serialized_start=1236
+  _globals['_LISTSETTINGSVERSIONSREQUEST']._serialized_end=1344
+  _globals['_LISTSETTINGSVERSIONSRESPONSE']._serialized_start=1347
+  _globals['_LISTSETTINGSVERSIONSRESPONSE']._serialized_end=1481
 # @@protoc_insertion_point(module_scope)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.anchor.jobs import first_of, repeat
+from services.common.repeating import first_of, repeat
 
 
 class Counting:
@@ -26,7 +26,7 @@ async def settle() -> None:
 
 async def test_a_nudge_ends_the_pause_and_the_end_ends_the_loop() -> None:
     job, wake, stop = Counting(3600), asyncio.Event(), asyncio.Event()
-    running = asyncio.create_task(repeat(job, wake=wake, stop=stop))
+    running = asyncio.create_task(repeat(job.look, wake=wake, stop=stop))
     await settle()
     assert job.looks == 1
     wake.set()
@@ -39,7 +39,7 @@ async def test_a_nudge_ends_the_pause_and_the_end_ends_the_loop() -> None:
 
 async def test_without_nudges_the_pause_itself_ends() -> None:
     job, stop = Counting(0.01), asyncio.Event()
-    running = asyncio.create_task(repeat(job, wake=asyncio.Event(), stop=stop))
+    running = asyncio.create_task(repeat(job.look, wake=asyncio.Event(), stop=stop))
     await asyncio.sleep(0.2)
     stop.set()
     await running
@@ -56,7 +56,7 @@ async def test_a_nudge_during_the_look_is_not_lost() -> None:
                 stop.set()
             return self.pause
 
-    await asyncio.wait_for(repeat(NudgedMeanwhile(3600), wake=wake, stop=stop), timeout=1)
+    await asyncio.wait_for(repeat(NudgedMeanwhile(3600).look, wake=wake, stop=stop), timeout=1)
 
 
 async def test_waiting_for_the_first_leaves_no_task_behind() -> None:
@@ -72,4 +72,21 @@ async def test_an_error_of_a_job_is_not_swallowed() -> None:
             raise RuntimeError("a fault of ours")
 
     with pytest.raises(RuntimeError, match="a fault of ours"):
-        await repeat(Broken(1), wake=asyncio.Event(), stop=asyncio.Event())
+        await repeat(Broken(1).look, wake=asyncio.Event(), stop=asyncio.Event())
+
+
+async def test_a_look_that_is_cut_off_gets_to_clean_up() -> None:
+    stop, events = asyncio.Event(), []
+
+    async def look() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(0)
+            events.append("given back")
+
+    waiting = asyncio.create_task(first_of(look, stop.wait))
+    await settle()
+    stop.set()
+    await asyncio.wait_for(waiting, timeout=1)
+    assert events == ["given back"]

@@ -12,7 +12,7 @@ wrong with a guess.
 
 import time
 from collections.abc import MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.common.addresses import network_of
@@ -179,17 +179,20 @@ class Scans:
     def _see(self, attempt: _Attempt, facts: UnitFacts | None, now: datetime) -> _Seen | None:
         if facts is None:
             return None
-        networks = self._networks.of(attempt.device.address)
-        # Where the exit of a VPN or a data centre stands says nothing of where the person is who scans through it.
-        place = NOWHERE if networks else self._places.of(attempt.device.address)
+        device = attempt.device
+        networks = self._networks.of(device.address)
+        # The exit of a VPN or a data centre says nothing of the person who scans through it: not where they are, and
+        # not that they are somebody else when the next scan leaves by another one.
+        place = NOWHERE if networks else self._places.of(device.address)
+        known_by = replace(device, address="") if networks else device
         return _Seen(
-            device=attempt.device,
+            device=device,
             facts=facts,
             place=place,
             networks=networks,
             sighting=Sighting(
                 unit_id=facts.unit_id,
-                device_hash=self._fingerprints.device(attempt.device, now.date()),
+                device_hash=self._fingerprints.device(known_by, now.date()),
                 known_scans=facts.known_scans,
                 country=place.country,
                 cell=place.cell,

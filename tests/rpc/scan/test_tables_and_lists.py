@@ -25,7 +25,7 @@ def files(tmp_path: Path) -> Path:
         **{"198.51.100.0/24": BRAZIL, "203.0.113.0/24": lisbon, "192.0.2.0/24": lisbon},
     )
     write_mmdb(tmp_path / "anonymous.mmdb", **{"192.0.2.7/32": {"is_anonymous_vpn": True}})
-    (tmp_path / "tor").write_text(f"{EXIT}\n")
+    (tmp_path / "tor").write_text(f"{EXIT}\n192.0.2.128/25\n")
     (tmp_path / "vpn").write_text("# none yet\n")
     return tmp_path
 
@@ -85,6 +85,16 @@ async def test_an_owner_behind_a_network_that_hides_is_told_of_it_and_of_no_trav
     told = [await consumer.using(address=address).scan(code) for address in (HOME, exit_address, HOME)]
     assert [(each.country, factors(each)) for each in told] == [("BR", set()), ("", {factor}), ("BR", set())]
     assert {each.verdict for each in told} == {scan_pb2.VERDICT_AUTHENTIC}
+
+
+async def test_an_owner_who_leaves_by_another_exit_each_time_is_no_crowd(
+    consumer: Consumer, registry: Registry
+) -> None:
+    code = (await registry.issue()).codes[0]
+    told = [await consumer.using(address=f"192.0.2.{number}").scan(code) for number in range(128, 133)]
+    assert (factors(told[-1]), told[-1].history.unique_devices) == ({"tor_or_vpn"}, 1)
+    other = await consumer.using(address="192.0.2.133", user_agent="Another phone").scan(code)
+    assert other.history.unique_devices == 2
 
 
 async def test_a_file_that_breaks_takes_its_factor_away_says_so_and_comes_back(

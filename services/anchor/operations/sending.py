@@ -170,6 +170,8 @@ class Sending:
             [tree.sized_root], nonce=tree.nonce, fees=fees, gas_limit=stuck.gas_limit
         )
         async with self._database.transaction() as tx:
+            if not await trees.hold_submitted(tx, tree.tree_id):
+                return
             await transactions.insert_signed(tx, tree.tree_id, signed, now=self._clock.now())
             newest = (await transactions.attempts_of(tx, tree.tree_id))[0]
         metrics.transactions.labels(self._chain.name, "replaced").inc()

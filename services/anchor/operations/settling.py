@@ -77,15 +77,19 @@ class Settling:
             return
         refusal = None if receipt.succeeded else await self._what_became(tree, attempts, receipt)
         async with self._database.transaction() as tx:
-            await transactions.mark_mined(tx, tree.tree_id, receipt, now=self._clock.now())
+            if not await trees.hold_submitted(tx, tree.tree_id):
+                return
+            news = await transactions.mark_mined(tx, tree.tree_id, receipt, now=self._clock.now())
             await trees.explain(tx, tree.tree_id, "")
-            if refusal is not None:  # now, not at its depth: blocks go on, and so would we, paying in each
+            if news and refusal is not None:  # now, not at its depth: blocks go on, and so would we, paying in each
                 await self._refuse(tx, tree, receipt, refusal)
         _log.info("in a block", tx_hash=receipt.tx_hash, block=receipt.block_number)
 
     async def _without_block(self, tree: Tree, attempts: Sequence[Attempt]) -> None:
         if tree.mined:
             async with self._database.transaction() as tx:
+                if not await trees.hold_submitted(tx, tree.tree_id):
+                    return
                 await transactions.mark_vanished(tx, tree.tree_id, now=self._clock.now())
                 await trees.explain(tx, tree.tree_id, THROWN_OUT)
             metrics.reorganisations.labels(self._chain.name).inc()
@@ -98,6 +102,8 @@ class Settling:
             return
         event = await self._chain.find_anchored(tree.root)
         async with self._database.transaction() as tx:
+            if not await trees.hold_submitted(tx, tree.tree_id):
+                return
             if event is not None:
                 await transactions.adopt(tx, tree.tree_id, event, now=self._clock.now())
                 return
@@ -111,6 +117,8 @@ class Settling:
     ) -> int:
         now = self._clock.now()
         async with self._database.transaction() as tx:
+            if not await trees.hold_submitted(tx, tree.tree_id):
+                return 0
             if event.tx_hash != receipt.tx_hash:  # the root stood already: its event is what receipts must name
                 await transactions.adopt(tx, tree.tree_id, event, now=now)
             await transactions.settle(tx, tree.tree_id, TransactionState.CONFIRMED, tx_hash=event.tx_hash, now=now)
@@ -134,6 +142,8 @@ class Settling:
         what = await self._what_became(tree, attempts, receipt)
         now = self._clock.now()
         async with self._database.transaction() as tx:
+            if not await trees.hold_submitted(tx, tree.tree_id):
+                return
             await transactions.settle(tx, tree.tree_id, TransactionState.REVERTED, tx_hash=receipt.tx_hash, now=now)
             if receipt.succeeded:  # one that did not succeed was counted when it came into its block
                 await self._refuse(tx, tree, receipt, what)

@@ -61,8 +61,8 @@ async def mark_broadcast(tx: Transaction, tx_hash: str, *, now: datetime) -> Non
     )
 
 
-async def mark_mined(tx: Transaction, tree_id: UUID, receipt: TransactionReceipt, *, now: datetime) -> None:
-    """Note the block of a transaction; it becomes its tree's transaction."""
+async def mark_mined(tx: Transaction, tree_id: UUID, receipt: TransactionReceipt, *, now: datetime) -> bool:
+    """Note the block of a transaction; it becomes its tree's transaction. Return whether it was not noted yet."""
     block: dict[str, Any] = {
         "state": TransactionState.MINED.name,
         "block_number": receipt.block_number,
@@ -71,8 +71,12 @@ async def mark_mined(tx: Transaction, tree_id: UUID, receipt: TransactionReceipt
         "gas_price_wei": receipt.gas_price_wei,
         "mined_at": now,
     }
-    await tx.connection.execute(update(transactions).where(transactions.c.tx_hash == receipt.tx_hash).values(block))
+    noted = (transactions.c.state == TransactionState.MINED.name) & (transactions.c.block_hash == receipt.block_hash)
+    done = await tx.connection.execute(
+        update(transactions).where(transactions.c.tx_hash == receipt.tx_hash, noted.is_not(True)).values(block)
+    )
     await _point(tx, tree_id, receipt.tx_hash)
+    return done.rowcount == 1
 
 
 async def adopt(tx: Transaction, tree_id: UUID, event: AnchoredEvent, *, now: datetime) -> None:

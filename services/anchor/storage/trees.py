@@ -213,6 +213,20 @@ async def confirm(tx: Transaction, tree_id: UUID, *, now: datetime) -> int:
     return (await tx.connection.execute(confirmed.values(confirmed_at=now, next_report_at=now))).rowcount
 
 
+async def hold_submitted(tx: Transaction, tree_id: UUID) -> bool:
+    """Keep others from a SUBMITTED tree until the transaction ends; return whether it still is one.
+
+    A worker that lost its right in the middle of a question to the chain may write its answer after its successor is
+    through with the tree.
+    """
+    query = (
+        select(anchor_trees.c.tree_id)
+        .where(anchor_trees.c.tree_id == tree_id, anchor_trees.c.state == TreeState.SUBMITTED.name)
+        .with_for_update()
+    )
+    return (await tx.connection.execute(query)).one_or_none() is not None
+
+
 async def explain(tx: Transaction, tree_id: UUID, error: str) -> None:
     """Say of a tree's anchors what happened to them while they stay where they are; an empty text takes it back."""
     await tx.connection.execute(

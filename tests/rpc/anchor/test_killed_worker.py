@@ -1,5 +1,7 @@
 """kill -9 of the worker's own process, at each step and again and again: the next one goes on from there.
 
+So it does beside one that lost its right without noticing, and comes back with an old answer.
+
 Each step is held where it is by a part that does not answer: the signer, the node, the database or Factory. After that
 each root must be on the chain once, by the chain's own count, and Factory may hear of it at its depth and not before.
 """
@@ -18,6 +20,7 @@ from deploy.local.anvil import Anvil
 from deploy.local.process import Process
 from services.anchor.settings import WorkerSettings
 from tests.conftest import DatabaseUrl
+from tests.rpc.anchor.conftest import Worker
 from tests.rpc.anchor.patience import eventually
 from tests.rpc.anchor.recording_factory import RecordingFactory
 from tests.rpc.calls import Client
@@ -265,6 +268,36 @@ async def test_a_worker_killed_while_it_reports_reports_again(
     await eventually(lambda: roots.reported() and len(recording_factory.heard) == len(before) + 3, seconds=30)
     assert all(outcome in recording_factory.heard[len(before) :] for outcome in before), "the same again"
     await roots.are_anchored_once()
+
+
+@pytest.mark.parametrize(
+    ("method", "passed_on"),
+    [
+        pytest.param("eth_signTransaction", False, id="before it is signed"),
+        pytest.param("eth_signTransaction", True, id="signed, without knowing it"),
+        pytest.param("eth_sendRawTransaction", False, id="stored, before it is broadcast"),
+        pytest.param("eth_getTransactionReceipt", True, id="in a block, without knowing it"),
+    ],
+)
+async def test_a_worker_that_comes_back_to_what_another_has_done_meanwhile_changes_nothing(
+    *, roots: Roots, doomed: Process, worker: Worker, meddling: MeddlingNode, look: Look, method: str, passed_on: bool
+) -> None:
+    meddling.holds = {method: passed_on}
+    await roots.submit()
+    doomed.start()
+    await asyncio.wait_for(meddling.held.wait(), 30)
+    await look("SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+    async with worker():
+        await eventually(roots.reported, seconds=8)  # less than any question of the other one may take
+        meddling.holds = {}
+        asked = len(meddling.asked)
+        meddling.release.set()
+        await eventually(lambda: len(meddling.asked) > asked)
+    await roots.submit()
+    await eventually(roots.reported, seconds=30)
+    await roots.are_anchored_once()
+    assert await look("SELECT count(*) FROM anchor.transactions WHERE state <> 'CONFIRMED'") == 0
+    assert await look("SELECT count(*) FROM anchor.anchor_trees WHERE state <> 'CONFIRMED'") == 0
 
 
 @pytest.fixture

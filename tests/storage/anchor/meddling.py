@@ -28,9 +28,11 @@ class MeddlingNode:
         self.refuses: Callable[[str, list[Any]], bool] = lambda _method, _parameters: False
         """Which questions, by method and parameters, it answers as a node does that has not kept that state."""
         self.holds: dict[str, bool] = {}
-        """Methods whose answer never comes; true where the question reaches anvil all the same."""
+        """Methods whose answer is kept back; true where the question reaches anvil all the same."""
         self.held = asyncio.Event()
         """An answer is being kept back."""
+        self.release = asyncio.Event()
+        """Ends that, for all."""
         self.asked: list[str] = []
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -58,7 +60,7 @@ class MeddlingNode:
 
     async def _hold(self) -> None:
         self.held.set()
-        await asyncio.Event().wait()
+        await self.release.wait()
 
 
 @asynccontextmanager

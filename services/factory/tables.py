@@ -409,6 +409,8 @@ api_keys = Table(
     Column("allowed_sources", ARRAY(Text), nullable=False, server_default="{}"),
     # When its tenant was told that it ends soon; a key is told of once.
     Column("expiry_noted_at", _Time),
+    # The key that took its place.
+    Column("successor_id", Text),
     Index("api_keys_listing", "tenant_id", "created_at", "key_id"),
     Index("api_keys_expiring", "expires_at", postgresql_where=text("expiry_noted_at IS NULL AND revoked_at IS NULL")),
 )

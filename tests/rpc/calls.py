@@ -37,7 +37,7 @@ async def refusal(call: Awaitable[Any]) -> Refusal:
     try:
         answer = await call
     except grpc.aio.AioRpcError as error:
-        return _refusal(error)
+        return refusal_of(error)
     raise AssertionError(f"expected a refusal, got {answer}")
 
 
@@ -46,7 +46,8 @@ async def whole(stream: Any) -> list[Any]:
     return [message async for message in stream]
 
 
-def _refusal(error: grpc.aio.AioRpcError) -> Refusal:
+def refusal_of(error: grpc.aio.AioRpcError) -> Refusal:
+    """Read what a refused call says."""
     trailers = dict(error.trailing_metadata() or ())
     status = status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
     infos = [unpacked for detail in status.details if (unpacked := _as(detail, error_details_pb2.ErrorInfo))]

@@ -35,6 +35,7 @@ class ApiKey:
     last_used_at: datetime | None
     revoked_at: datetime | None
     allowed_sources: tuple[Network, ...] = ()
+    successor_id: str | None = None
 
     def holds(self, now: datetime) -> bool:
         """Say whether the key may be used."""

@@ -66,12 +66,15 @@ class ApiKeys:
         """Make a key's successor, alike in all but its secret; the key itself stops working after `overlap`.
 
         The successor's credential goes to whoever rotates, so that they need every scope of the key (PermissionDenied).
-        Raises ApiKeyNotFound, and InvalidArgument for a key that no longer holds.
+        Raises ApiKeyNotFound, and InvalidArgument for a key that no longer holds, or that has a successor: another one
+        would end with it, and whoever lost the answer of a rotation would not notice before.
         """
         old = await self._lock(tx, tenant_id, key_id)
         now = self._clock.now()
         if not old.holds(now):
             raise InvalidArgument.of("key_id", "this key is revoked or has expired; make a new one")
+        if old.successor_id is not None:
+            raise InvalidArgument.of("key_id", f"this key has a successor, {old.successor_id}; rotate that one")
         scopes = check_scopes(old.scopes, granted_by)
         new = await self._make(
             tx,
@@ -81,11 +84,12 @@ class ApiKeys:
             expires_at=old.expires_at,
             allowed_sources=old.allowed_sources,
         )
+        replaced = replace(old, successor_id=new.api_key.key_id)
         if overlap:
             ends = now + overlap
-            await storage.end_api_key(tx, replace(old, expires_at=min(ends, old.expires_at or ends)))
+            await storage.end_api_key(tx, replace(replaced, expires_at=min(ends, old.expires_at or ends)))
         else:
-            await storage.end_api_key(tx, replace(old, revoked_at=now))
+            await storage.end_api_key(tx, replace(replaced, revoked_at=now))
         return new
 
     async def revoke(self, tx: Transaction, tenant_id: UUID, key_id: str) -> ApiKey:

@@ -65,13 +65,14 @@ async def list_api_keys(
 
 
 async def end_api_key(tx: Transaction, key: ApiKey) -> None:
-    """Write when a key stops working: the tenant's own deed, so that it need not be told."""
+    """Write when a key stops working, and which one takes its place: the tenant's own deed, of which it is not told."""
     await tx.connection.execute(
         update(api_keys)
         .where(api_keys.c.tenant_id == key.tenant_id, api_keys.c.key_id == key.key_id)
         .values(
             expires_at=key.expires_at,
             revoked_at=key.revoked_at,
+            successor_id=key.successor_id,
             expiry_noted_at=func.coalesce(api_keys.c.expiry_noted_at, func.now()),
         )
     )
@@ -121,4 +122,5 @@ def _api_key(row: Row[Any]) -> ApiKey:
         last_used_at=row.last_used_at,
         revoked_at=row.revoked_at,
         allowed_sources=tuple(map(ip_network, row.allowed_sources)),
+        successor_id=row.successor_id,
     )

@@ -133,6 +133,19 @@ async def test_a_rotated_key_and_its_successor_both_work_during_the_overlap(
     await factory_as(new.secret).ListProducts(LIST)
 
 
+async def test_a_key_that_was_rotated_is_not_rotated_again_and_its_successor_is_named(factory: Client) -> None:
+    """A successor made during the overlap would end with the old key, and whoever asked twice would not notice."""
+    old = await factory.CreateApiKey(a_key())
+    rotate = pb.RotateApiKeyRequest(key_id=old.api_key.key_id, overlap_seconds=60)
+    rotated = await asyncio.gather(*(factory.RotateApiKey(rotate) for _ in range(5)), return_exceptions=True)
+    [new] = [each for each in rotated if not isinstance(each, BaseException)]
+    again = await refusal(factory.RotateApiKey(rotate))
+    assert (again.code, again.fields) == ("INVALID_ARGUMENT", ["key_id"])
+    assert new.api_key.key_id in again.message
+    rotate.key_id = new.api_key.key_id
+    assert not (await factory.RotateApiKey(rotate)).api_key.HasField("expires_at")
+
+
 async def test_without_an_overlap_the_old_key_stops_at_once(factory: Client, factory_as: Connect) -> None:
     old = await factory.CreateApiKey(a_key())
     await factory.RotateApiKey(pb.RotateApiKeyRequest(key_id=old.api_key.key_id))

@@ -564,7 +564,8 @@ class FactoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RotateApiKey(self, request, context):
-        """Makes a successor with the same name, scopes, expiry and sources; the old key keeps working for overlap_seconds.
+        """Makes a successor with the same name, scopes, expiry and sources; the old key keeps working for overlap_seconds, and is
+        not rotated again: INVALID_ARGUMENT names its successor.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -137,7 +137,9 @@ class FactoryServiceStub:
     ListApiKeys: _grpc.UnaryUnaryMultiCallable[_factory_pb2.ListApiKeysRequest, _factory_pb2.ListApiKeysResponse]
     """Lists the tenant's API keys, newest first, without their secrets."""
     RotateApiKey: _grpc.UnaryUnaryMultiCallable[_factory_pb2.RotateApiKeyRequest, _factory_pb2.CreateApiKeyResponse]
-    """Makes a successor with the same name, scopes, expiry and sources; the old key keeps working for overlap_seconds."""
+    """Makes a successor with the same name, scopes, expiry and sources; the old key keeps working for overlap_seconds, and is
+    not rotated again: INVALID_ARGUMENT names its successor.
+    """
     RevokeApiKey: _grpc.UnaryUnaryMultiCallable[_factory_pb2.RevokeApiKeyRequest, _factory_pb2.ApiKey]
     """Revokes an API key: every process refuses it within a second. Revoking twice is no error."""
     GetSettings: _grpc.UnaryUnaryMultiCallable[_settings_pb2.GetSettingsRequest, _settings_pb2.TenantSettings]
@@ -298,7 +300,9 @@ class FactoryServiceAsyncStub(FactoryServiceStub):
     ListApiKeys: _aio.UnaryUnaryMultiCallable[_factory_pb2.ListApiKeysRequest, _factory_pb2.ListApiKeysResponse]  # type: ignore[assignment]
     """Lists the tenant's API keys, newest first, without their secrets."""
     RotateApiKey: _aio.UnaryUnaryMultiCallable[_factory_pb2.RotateApiKeyRequest, _factory_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
-    """Makes a successor with the same name, scopes, expiry and sources; the old key keeps working for overlap_seconds."""
+    """Makes a successor with the same name, scopes, expiry and sources; the old key keeps working for overlap_seconds, and is
+    not rotated again: INVALID_ARGUMENT names its successor.
+    """
     RevokeApiKey: _aio.UnaryUnaryMultiCallable[_factory_pb2.RevokeApiKeyRequest, _factory_pb2.ApiKey]  # type: ignore[assignment]
     """Revokes an API key: every process refuses it within a second. Revoking twice is no error."""
     GetSettings: _aio.UnaryUnaryMultiCallable[_settings_pb2.GetSettingsRequest, _settings_pb2.TenantSettings]  # type: ignore[assignment]
@@ -642,7 +646,9 @@ class FactoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _factory_pb2.RotateApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_factory_pb2.CreateApiKeyResponse, _abc.Awaitable[_factory_pb2.CreateApiKeyResponse]]:
-        """Makes a successor with the same name, scopes, expiry and sources; the old key keeps working for overlap_seconds."""
+        """Makes a successor with the same name, scopes, expiry and sources; the old key keeps working for overlap_seconds, and is
+        not rotated again: INVALID_ARGUMENT names its successor.
+        """
 
     @_abc_1.abstractmethod
     def RevokeApiKey(

@@ -44,8 +44,12 @@ WITH place AS (
     SELECT tenant_id, facet, date_trunc('day', minute, 'UTC'),
            bit_or(set_bit(repeat('0', 1440)::bit(1440), (extract(epoch FROM minute)::bigint / 60 % 1440)::int, 1))
     FROM (
-        SELECT DISTINCT tenant_id, facet, date_trunc('minute', scanned_at, 'UTC') AS minute
-        FROM stretch CROSS JOIN LATERAL (
+        SELECT DISTINCT tenant_id, facet, minute
+        FROM (
+            SELECT DISTINCT tenant_id, batch_id, product_id, country, verdict, duplicate,
+                   date_trunc('minute', scanned_at, 'UTC') AS minute
+            FROM stretch
+        ) AS seen CROSS JOIN LATERAL (
             VALUES ('batch:' || batch_id), ('product:' || product_id), ('country:' || country),
                    ('verdict:' || verdict), (CASE WHEN duplicate THEN 'duplicate' END)
         ) AS has (facet)

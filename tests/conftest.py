@@ -44,6 +44,13 @@ def databases(postgres: Postgres) -> Databases:
     """Databases as the migrations make them."""
     environment = {**os.environ, "VOKETAG_DATABASE_URL": postgres.url()}
     subprocess.run([sys.executable, "-m", "services.migrations", "upgrade"], env=environment, check=True)
+    # With the partitions that nearly every test needs, most leave the schema as it was: those of key 1's units, and of
+    # scans of today and of the day that tests with a clock of their own begin at.
+    postgres.sql(
+        "SELECT factory.ensure_unit_partition(1::bigint << 40), scan.ensure_event_partition('2026-03-01'), "
+        "(SELECT count(scan.ensure_event_partition((now() + n * interval '1 month')::date)) "
+        "FROM generate_series(0, 2) AS n)"
+    )
     return Databases(postgres, "voketag")
 
 

@@ -137,15 +137,12 @@ class Validation(Interceptor):
 
     name = "validation"
 
-    def __init__(self) -> None:
-        self._validator = protovalidate.Validator()
-
     def message(self, method: Method, request: Message) -> None:  # noqa: ARG002
         """Refuse a request that breaks a rule, naming the fields that do."""
         # A large request stops at its first fault: a list of a million faults would hold the event loop for a minute.
-        if found := self._validator.collect_violations(request, fail_fast=True):
+        if found := protovalidate.collect_violations(request, fail_fast=True):
             if request.ByteSize() <= _FULLY_CHECKED_BYTES:
-                found = self._validator.collect_violations(request)
+                found = protovalidate.collect_violations(request)
             raise invalid(found[:_MOST_VIOLATIONS])
 
 

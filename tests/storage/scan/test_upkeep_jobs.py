@@ -36,6 +36,15 @@ async def take_in(connection: HeldConnection, database_url: DatabaseUrl) -> None
     await notices.note_high_risk(connection, 1000)
 
 
+@pytest.fixture(autouse=True)
+async def _no_months(database_url: DatabaseUrl) -> None:
+    """Each test begins without a partition."""
+    owner = await asyncpg.connect(database_url())
+    for [month] in await owner.fetch(MONTHS):
+        await owner.execute(f"DROP TABLE scan.scan_events_{month}")
+    await owner.close()
+
+
 async def test_months_are_there_before_they_begin(connection: HeldConnection) -> None:
     clock = StoppedClock(datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC))
     await ensure_partitions(connection=connection, clock=clock)

@@ -17,6 +17,7 @@ from services.factory import derivation
 from services.factory.derivation import REFERENCE, Lanes, Serials
 from voketag_kernel.codes import NUMBER_BITS, UnitCodeKey
 
+pytestmark = pytest.mark.xdist_group("compiles")  # once: the next process finds what this one compiled
 VECTORS = Path(__file__).parents[1] / "kernel" / "vectors" / "unit_code_v1.json"
 SECRET = bytes(range(32))
 keys = st.builds(UnitCodeKey, st.integers(1, 65535), st.binary(min_size=32, max_size=64))

@@ -9,7 +9,7 @@ import time
 from collections.abc import MutableMapping
 
 from services.common.addresses import network_of
-from services.common.credentials import parse_credential
+from services.common.credentials import Credential, parse_credential
 from services.common.errors import RateLimited
 from services.scan import metrics
 from services.scan.codes import unit_or_nobody, unknown
@@ -43,12 +43,13 @@ class Lookups:
         MalformedCode, UnknownCode for whatever is not a unit in circulation, RateLimited, Unavailable.
         """
         started = time.monotonic()
+        key = parse_credential(credential) if credential else None
+        network = network_of(address)
+        refuse_who_has_to_wait(self._limits, self._partners, key, network, told)
         unit_id = unit_or_nobody(self._keys, code)
-        caller = await self._caller(address, credential)
-        if (refusal := self._limits.refused(caller)) is not None:
-            raise limited(refusal, told)
         facts = (await self._facts.get([unit_id]))[unit_id]
-        allowance = await self._count(caller, failed=facts is None)
+        [key_id] = await self._partners.recognised([key])
+        allowance = await self._count(network if key_id is None else key_caller(key_id), failed=facts is None)
         if allowance is not None:
             if not allowance.allowed:
                 raise limited(allowance, told)
@@ -57,10 +58,6 @@ class Lookups:
             await refused_in_time(started)
             raise unknown()
         return facts
-
-    async def _caller(self, address: str, credential: str) -> str:
-        [key_id] = await self._partners.recognised([parse_credential(credential) if credential else None])
-        return network_of(address) if key_id is None else key_caller(key_id)
 
     async def _count(self, caller: str, *, failed: bool) -> Allowance | None:
         asking = [(caller, failed)]
@@ -71,6 +68,16 @@ class Lookups:
         else:
             [allowance] = self._limits.allowances([caller], answers)
         return allowance
+
+
+def refuse_who_has_to_wait(
+    limits: Limits, partners: Partners, key: Credential | None, network: str, told: MutableMapping[str, str]
+) -> None:
+    """Raise RateLimited for a caller who was told to come back later, before anything is looked up for it."""
+    # A key that is not known here yet sits out what its address has to: anybody can make keys up.
+    caller = key_caller(key.key_id) if key is not None and partners.known(key) else network
+    if (refusal := limits.refused(caller)) is not None:
+        raise limited(refusal, told)
 
 
 def limited(allowance: Allowance, told: MutableMapping[str, str]) -> RateLimited:

@@ -32,7 +32,7 @@ from services.scan.hot_state import HotState, HotStateAway
 from services.scan.limits import Allowance, Limits, key_caller
 from services.scan.model import Device, RecentHistory, Scan, ScanCount, ScanEvent, UnitFacts, verdict_of
 from services.scan.networks import Network, Networks
-from services.scan.operations.lookups import limited, refused_in_time
+from services.scan.operations.lookups import limited, refuse_who_has_to_wait, refused_in_time
 from services.scan.partners import Partners
 from services.scan.places import NOWHERE, Place, Places
 from services.scan.sightings import Sighting, history_of
@@ -130,10 +130,7 @@ class Scans:
         started = time.monotonic()
         key = parse_credential(credential) if credential else None
         network = network_of(device.address)
-        # A key that is not known here yet sits out what its address has to: anybody can make keys up.
-        caller = key_caller(key.key_id) if key is not None and self._partners.known(key) else network
-        if (refusal := self._limits.refused(caller)) is not None:
-            raise limited(refusal, told)
+        refuse_who_has_to_wait(self._limits, self._partners, key, network, told)
         attempt = _Attempt(unit_or_nobody(self._keys, code), device, network, key)
         if self._breaker.open:  # nobody waits for a probe; `probing` makes them
             raise Unavailable

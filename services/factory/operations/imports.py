@@ -15,6 +15,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Any, TypeVar
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,7 @@ from services.factory.storage import batches as batch_storage
 from services.factory.storage import imports as storage
 
 _AT_ONCE = 2  # threads that check files: more would take the interpreter from the calls that wait
+_WRITTEN_AT_ONCE = 2
 _SLICE_ROWS = 32 * TILE_ROWS
 _VIOLATION_BYTES = 4096  # violations travel in the trailers, of which clients take 8 KiB without looking twice
 
@@ -80,6 +82,8 @@ class Imports:
         self._clock = clock
         self._batches = batches
         self._places = asyncio.Semaphore(_AT_ONCE)
+        self._writing = asyncio.Semaphore(_WRITTEN_AT_ONCE)
+        self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
     async def checked(
@@ -118,6 +122,17 @@ class Imports:
             yield CheckedFile(csv=csv, digest=digest.digest(), spool=spool)
         finally:
             spool.close()
+
+    @asynccontextmanager
+    async def turn(self, tenant_id: UUID) -> AsyncIterator[None]:
+        """Wait until a file may be written: one of a tenant and a few of all at a time.
+
+        Writing one takes two connections, and one of the same tenant waits for it in the database. Without turns, a
+        partner who sends a dozen files at once would leave nobody a connection, his own files included.
+        """
+        turn = self._turns.setdefault(tenant_id, asyncio.Lock())
+        async with turn, self._writing:
+            yield
 
     async def create(
         self, tx: Transaction, tenant_id: UUID, order: BatchOrder, file: CheckedFile, *, who: str

@@ -39,7 +39,8 @@ class ImportMethods:
         self, request: imports_pb2.ImportOrder, pieces: AsyncIterator[bytes], call: Call
     ) -> factory_pb2.Batch:
         tenant_id, order, author = call.caller.tenant, convert.order(request), who(call.caller)
-        async with self._imports.checked(tenant_id, UUID(request.product_id), pieces) as file:
+        checked = self._imports.checked(tenant_id, UUID(request.product_id), pieces)
+        async with checked as file, self._imports.turn(tenant_id):
             return await self._writes.once(
                 call,
                 request,

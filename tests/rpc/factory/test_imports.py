@@ -265,3 +265,32 @@ async def test_the_answer_begins_before_the_file_ends_so_that_no_proxy_cuts_a_lo
     await asyncio.wait_for(call.initial_metadata(), 5)
     begun.set()
     assert (await call).quantity == 3
+
+
+async def test_many_files_of_a_tenant_at_once_leave_the_others_their_connections(
+    factory: Client, factory_of_rival: Client, oil: pb.Product, acme: Partner, sql: Callable[[str], Awaitable[Any]]
+) -> None:
+    """The tenant's turn is held in the database, as by another server, for as long as everything waits."""
+    key = f"hashtextextended('factory.serials', 0) # hashtextextended('{acme.tenant_id}', 1)"
+    await sql(f"SELECT pg_advisory_lock({key})")
+    files = [asyncio.ensure_future(factory.ImportUnitsCsv(csv(oil, b"serial\nF-%d\n" % n))) for n in range(15)]
+    try:
+        await waits_for_advisory_lock(sql)
+        for client in (factory, factory_of_rival):
+            await asyncio.gather(*(client.ListProducts(pb.ListProductsRequest(), timeout=4) for _ in range(10)))
+    finally:
+        await sql(f"SELECT pg_advisory_unlock({key})")
+    assert [batch.quantity for batch in await asyncio.gather(*files)] == [1] * 15
+
+
+async def waits_for_advisory_lock(sql: Callable[[str], Awaitable[Any]]) -> None:
+    """Return once all that will wait for the lock does: nobody new within half a second."""
+    waiting = (
+        "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database "
+        "WHERE NOT granted AND locktype = 'advisory' AND datname = current_database()"
+    )
+    before = 0
+    async with asyncio.timeout(30):
+        while not (now := await sql(waiting)) or now != before:
+            before = now
+            await asyncio.sleep(0.5)

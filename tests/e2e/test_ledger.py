@@ -138,6 +138,12 @@ def test_a_checkpoint_gets_to_the_chain_as_what_it_is(rest: Rest, stack: LocalSt
     grow = "UPDATE anchor.anchors SET tree_size = tree_size {} 1 WHERE batch_id = '{}'"
     stack.sql(grow.format("+", subject))
     try:
+        wait_until(
+            "the answer that was kept for those who ask the same is over",
+            lambda: rest("GET", f"/v1/verify/{subject}").body["anchor"]["tree_size"] != size,
+            seconds=10,
+            every=0.2,
+        )
         done = verifier(stack, "--edge", stack.credentials["edge_url"])
     finally:
         stack.sql(grow.format("-", subject))

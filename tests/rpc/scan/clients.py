@@ -1,5 +1,7 @@
 """Calling Scan as the edge does, over either transport: one consumer's device, address and language on every call."""
 
+import asyncio
+import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -69,6 +71,17 @@ class Consumer:
     async def ready(self) -> scan_pb2.ReadyResponse:
         """Ask whether the server is ready."""
         return await self._call("Ready", scan_pb2.ReadyRequest())
+
+    async def ready_within(self, seconds: float) -> None:
+        """Wait until the server is ready."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                await self.ready()
+                return
+            except grpc.aio.AioRpcError:
+                assert time.monotonic() < deadline, f"not ready within {seconds} s"
+                await asyncio.sleep(0.1)
 
     async def health(self) -> scan_pb2.HealthResponse:
         """Ask whether the server is up."""

@@ -19,6 +19,8 @@ from tests.rpc.scan.clients import Consumer
 from tests.rpc.scan.registry import Registry
 from voketag_kernel.codes import UnitCodeKey
 
+_READY_SECONDS = 10
+
 
 @pytest.fixture
 def registry(database_url: DatabaseUrl) -> Registry:
@@ -85,8 +87,9 @@ def scan_settings(  # noqa: PLR0917 - fixtures come by name
 
 @pytest.fixture
 async def server(scan_settings: Settings) -> AsyncIterator[Server]:
-    """A Scan server with both doors."""
+    """A Scan server with both doors, that is ready: a balancer sends nobody to one that still looks for PostgreSQL."""
     async with open_app(scan_settings) as server:
+        await Consumer(f"127.0.0.1:{server.port}").ready_within(_READY_SECONDS)
         yield server
 
 

@@ -84,7 +84,7 @@ async def test_without_the_database_there_is_no_verdict_and_it_comes_back(
         assert (told["x-page-status"], told["retry-after"]) == ("503", "1")
     finally:
         postgres.start()
-    await _ready_within(5, consumer)
+    await consumer.ready_within(5)
     after = await consumer.scan(code)
     # The scan that was under way at the end may have been recorded, too.
     assert before.history.total_scans < after.history.total_scans <= before.history.total_scans + 2
@@ -186,14 +186,3 @@ async def _scans_within(seconds: float, consumer: Consumer, code: str) -> None:
 
 def _breaker_open(part: str) -> bool:
     return REGISTRY.get_sample_value("voketag_scan_breaker_open", {"part": part}) == 1
-
-
-async def _ready_within(seconds: float, consumer: Consumer) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            await consumer.ready()
-            return
-        except Exception:
-            assert time.monotonic() < deadline, f"not ready within {seconds} s"
-            await asyncio.sleep(0.1)

@@ -59,9 +59,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_METHOD_NOT_FOUND: _ErrorReason.ValueType  # 27
     """NOT_FOUND 404: no such path or method."""
     ERROR_REASON_ENTRY_NOT_FOUND: _ErrorReason.ValueType  # 28
-    """NOT_FOUND 404: no scan of that id is in the ledger; one of the last two seconds may not be in it yet, and one from
-    before the operator's retention not any more.
-    """
+    """NOT_FOUND 404: no such scan in the ledger: not yet, in its first two seconds, or no more, by the operator's retention."""
     ERROR_REASON_WEBHOOK_NOT_FOUND: _ErrorReason.ValueType  # 29
     """NOT_FOUND 404: no such webhook endpoint or delivery for this tenant."""
     ERROR_REASON_DUPLICATE_SKU: _ErrorReason.ValueType  # 30
@@ -157,9 +155,7 @@ ERROR_REASON_TRANSACTION_NOT_FOUND: ErrorReason.ValueType  # 26
 ERROR_REASON_METHOD_NOT_FOUND: ErrorReason.ValueType  # 27
 """NOT_FOUND 404: no such path or method."""
 ERROR_REASON_ENTRY_NOT_FOUND: ErrorReason.ValueType  # 28
-"""NOT_FOUND 404: no scan of that id is in the ledger; one of the last two seconds may not be in it yet, and one from
-before the operator's retention not any more.
-"""
+"""NOT_FOUND 404: no such scan in the ledger: not yet, in its first two seconds, or no more, by the operator's retention."""
 ERROR_REASON_WEBHOOK_NOT_FOUND: ErrorReason.ValueType  # 29
 """NOT_FOUND 404: no such webhook endpoint or delivery for this tenant."""
 ERROR_REASON_DUPLICATE_SKU: ErrorReason.ValueType  # 30

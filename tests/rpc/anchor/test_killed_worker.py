@@ -265,8 +265,12 @@ async def test_a_worker_killed_while_it_reports_reports_again(
     assert bool(before) == noted
     recording_factory.holds = None
     doomed.start()
-    await eventually(lambda: roots.reported() and len(recording_factory.heard) == len(before) + 3, seconds=30)
-    assert all(outcome in recording_factory.heard[len(before) :] for outcome in before), "the same again"
+
+    def again() -> bool:
+        """Whatever was heard is told once more; a call of the killed worker may still have come in after its end."""
+        return all(outcome in recording_factory.heard[len(before) :] for outcome in before)
+
+    await eventually(lambda: roots.reported() and again(), seconds=30)
     await roots.are_anchored_once()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -98,6 +99,9 @@ def test_the_command_starts_restarts_and_stops_everything_and_keeps_the_data(sta
     for each in (stack.credentials, first):
         assert "ok" in get(f"{each['edge_url']}/v1/health")
     assert first["tenant_id"] != stack.credentials["tenant_id"]
+    taken = {int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", json.dumps(first))}
+    assert len(taken) == 7, "of four services, the edge, the chain and the database"
+    assert not taken & set(stack.ports.values())
     assert "scan-2" not in {entry.name for entry in record.read(folder / "stack.json")}
 
     victim = _entry(folder, "scan-1")

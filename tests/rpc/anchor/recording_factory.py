@@ -28,8 +28,8 @@ class RecordingFactory:
         """What it does when it hears of one, before it answers."""
         self.holds: bool | None = None
         """Its answer never comes; true where it has noted the outcome all the same."""
-        self.held = asyncio.Event()
-        """An answer is being kept back."""
+        self.held = 0
+        """How many answers were kept back."""
         self._settings = ServerSettings(
             listen=self.address,
             database_url="postgresql://nobody@127.0.0.1:1/none",
@@ -66,7 +66,7 @@ class RecordingFactory:
         return Empty()
 
     async def _hold(self) -> None:
-        self.held.set()
+        self.held += 1
         await asyncio.Event().wait()
 
     async def _authenticate(self, credential: str, _client_address: str) -> Caller:

@@ -1,6 +1,8 @@
 """Limits as callers meet them: what they are told, what it costs the unit, and who limits while Valkey is away."""
 
 import asyncio
+import math
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
@@ -129,7 +131,9 @@ async def test_regions_count_apart_up_to_what_all_of_them_allow(scan_settings: S
             await south[turn % 2].scan(code)
         assert (await refusal(south[1].scan(code))).reason == "RATE_LIMITED"
         elsewhere = Consumer(f"127.0.0.1:{north.port}")
+        started = time.monotonic()
         told = [await elsewhere.told(code) for _ in range(4)]
+        took = time.monotonic() - started
     assert [(each["x-ratelimit-limit"], each["x-ratelimit-remaining"]) for each in told] == [
         ("8", "2"),
         ("8", "1"),
@@ -138,7 +142,7 @@ async def test_regions_count_apart_up_to_what_all_of_them_allow(scan_settings: S
     ]
     *allowed, last = [int(each.get("retry-after", "0")) for each in told]
     assert allowed == [0, 0, 0]
-    assert 1 <= last <= 8, "an eighth of a minute, less what the calls took"
+    assert math.ceil(60 / 8 - took) <= last <= 8, "an eighth of a minute, less what the calls took"
 
 
 async def test_a_newcomer_is_told_of_half_with_valkey_and_without(

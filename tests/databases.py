@@ -64,10 +64,10 @@ class Databases:
 
     def give_back(self, name: str) -> None:
         """Make the database as it was, or drop it. Whoever is still connected is cut off."""
-        if not self._postgres.sql(self._restore, database=name).endswith(_RESTORED):
-            self._admin(f"DROP DATABASE {name} WITH (FORCE)")
-        else:
+        if self._postgres.sql(self._restore, database=name).endswith(_RESTORED):
             self._clean.append(name)
+        else:
+            self._admin(f"DROP DATABASE {name} WITH (FORCE)")
 
     def _restoring(self) -> str:
         """Return what cuts others off, and brings every row and sequence back to the template's where nothing else was

@@ -1,10 +1,11 @@
-"""Loops of workers: look, then wait for a nudge, for the end, or for some seconds.
+"""Loops: those of workers look, then wait for a nudge, for the end, or for some seconds.
 
 A nudge says "look" and carries no work, so that a lost one costs seconds, and there is one way to find what is due.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 
 
 async def repeat(look: Callable[[], Awaitable[float]], *, wake: asyncio.Event, stop: asyncio.Event) -> None:
@@ -27,3 +28,14 @@ async def first_of(*waits: Callable[[], Awaitable[object]], seconds: float | Non
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def running(loop: Coroutine[object, object, None]) -> AsyncIterator[None]:
+    """Run something that would never end for the length of the block; at its end it is cancelled and waited for."""
+    task = asyncio.create_task(loop)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 
 from services.common.errors import Unavailable
 from services.common.logs import get_logger
+from services.common.repeating import running
 from services.scan.storage import registry
 from services.scan.storage.connection import HeldConnection
 
@@ -63,12 +64,8 @@ async def following(clock: DatabaseClock, connection: HeldConnection) -> AsyncIt
         await clock.look(connection)
     except Unavailable:
         _log.warning("the database's clock is not known yet")
-    task = asyncio.create_task(_follow(clock, connection))
-    try:
+    async with running(_follow(clock, connection)):
         yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 async def _follow(clock: DatabaseClock, connection: HeldConnection) -> None:

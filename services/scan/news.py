@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from redis.exceptions import RedisError
 
 from services.common.logs import get_logger
+from services.common.repeating import running
 from services.scan.facts import FactsCache
 from services.scan.hot_state import HotState
 
@@ -19,12 +20,8 @@ _log = get_logger(__name__)
 @asynccontextmanager
 async def following_news(hot_state: HotState, facts: FactsCache) -> AsyncIterator[None]:
     """Follow the channel for the length of the block, through outages of its server."""
-    task = asyncio.create_task(_follow(hot_state, facts))
-    try:
+    async with running(_follow(hot_state, facts)):
         yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 async def _follow(hot_state: HotState, facts: FactsCache) -> None:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 from services.common.errors import Unavailable
 from services.common.logs import get_logger
+from services.common.repeating import running
 from services.scan.breaker import Breaker
 from services.scan.storage import registry
 from services.scan.storage.connection import HeldConnection
@@ -21,12 +22,8 @@ _log = get_logger(__name__)
 @asynccontextmanager
 async def probing(connection: HeldConnection, breaker: Breaker) -> AsyncIterator[None]:
     """Probe for the length of the block, whenever the breaker of the connection is open."""
-    task = asyncio.create_task(_probe(connection, breaker))
-    try:
+    async with running(_probe(connection, breaker)):
         yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 async def _probe(connection: HeldConnection, breaker: Breaker) -> None:

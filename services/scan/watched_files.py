@@ -6,7 +6,7 @@ checked beside the old one, off the event loop, and takes its place in one step.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -14,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from prometheus_client import Gauge
 
 from services.common.logs import get_logger
+from services.common.repeating import running
 
 _LOOK_SECONDS = 2.0
 _broken = Gauge("voketag_scan_file_broken", "1 while a file that scans use is missing or broken.", ["file"])
@@ -90,13 +91,8 @@ async def watching(files: "Sequence[WatchedFile[Any]]") -> AsyncIterator[None]:
     """Read the files now, and whenever they change until the end of the block."""
     for file in files:
         await file.look()
-    task = asyncio.create_task(_watch(files))
-    try:
+    async with running(_watch(files)):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def _watch(files: "Sequence[WatchedFile[Any]]") -> None:

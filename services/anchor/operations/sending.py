@@ -6,6 +6,7 @@ no gap can open behind a lost transaction, and what waits meanwhile shares the n
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import NamedTuple
 
 from services.anchor import metrics
 from services.anchor.chain_errors import LowBalance
@@ -19,6 +20,14 @@ from services.common.errors import ChainUnavailable
 from services.common.logs import get_logger
 
 _log = get_logger(__name__)
+
+
+class _Line(NamedTuple):
+    """What was said of the chain, trees without a transaction, and those whose transaction is not settled."""
+
+    standing: Standing
+    collected: Sequence[Tree]
+    submitted: Sequence[Tree]
 
 
 class Sending:
@@ -44,10 +53,8 @@ class Sending:
 
     async def has_room(self) -> bool:
         """No tree waits to be signed or for its first block: a new one would be signed at once."""
-        if (await self._standing()).held(self._clock.now()):
-            return False
-        collected, submitted = await self._open_trees()
-        return not collected and all(tree.mined for tree in submitted)
+        line = await self._line()
+        return not line.collected and self._may_sign(line)
 
     async def sign(self) -> bool:
         """Sign the oldest tree that has no transaction and store it, unless an earlier one is in no block yet.
@@ -55,12 +62,10 @@ class Sending:
         The gas estimate executes the transaction on the newest block, so one that the contract would refuse is not
         signed: ContractReverted. Nor is anything for a while after one that it refused all the same.
         """
-        collected, submitted = await self._open_trees()
-        if not collected or not all(tree.mined for tree in submitted):
+        line = await self._line()
+        if not line.collected or not self._may_sign(line):
             return False
-        if (await self._standing()).held(self._clock.now()):
-            return False
-        tree = collected[0]
+        tree = line.collected[0]
         await self._chain.check()
         await self._see_balance()
         nonce = await self._next_nonce()
@@ -79,17 +84,15 @@ class Sending:
 
     async def broadcast(self) -> None:
         """Hand every transaction that is in no block to the chain, again and again: it may have been forgotten."""
-        _, submitted = await self._open_trees()
-        for tree in submitted:
+        for tree in (await self._line()).submitted:
             if not tree.mined:
                 await self._broadcast(tree)
 
     async def waits_for(self) -> str:
         """Say why nothing new is signed, or what keeps a replaced transaction out of the blocks; else nothing."""
-        standing = await self._standing()
+        standing, _, submitted = await self._line()
         if standing.held_until is not None and standing.held(self._clock.now()):
             return f"{standing.refusal}; the next try is at {standing.held_until:%H:%M:%S} UTC, or with RetryAnchor"
-        _, submitted = await self._open_trees()
         for tree in submitted:
             if not tree.mined:
                 async with self._database.reading() as tx:
@@ -98,16 +101,19 @@ class Sending:
                     return f"no block takes the transaction with nonce {tree.nonce}, which offers more than at first"
         return ""
 
-    async def _standing(self) -> Standing:
+    async def _line(self) -> _Line:
         async with self._database.reading() as tx:
-            return await chains.standing(tx, self._chain.chain_id)
+            return _Line(
+                standing=await chains.standing(tx, self._chain.chain_id),
+                collected=await trees.collected(tx, chain_id=self._chain.chain_id),
+                submitted=await trees.submitted(
+                    tx, chain_id=self._chain.chain_id, contract=self._chain.contract_address
+                ),
+            )
 
-    async def _open_trees(self) -> tuple[Sequence[Tree], Sequence[Tree]]:
-        """Return the trees without a transaction, and those whose transaction is not settled."""
-        async with self._database.reading() as tx:
-            collected = await trees.collected(tx, chain_id=self._chain.chain_id)
-            submitted = await trees.submitted(tx, chain_id=self._chain.chain_id, contract=self._chain.contract_address)
-        return collected, submitted
+    def _may_sign(self, line: _Line) -> bool:
+        """The chain makes no pause, and every transaction is in a block."""
+        return not line.standing.held(self._clock.now()) and all(tree.mined for tree in line.submitted)
 
     async def _broadcast(self, tree: Tree) -> None:
         async with self._database.reading() as tx:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.common.repeating import first_of, repeat
+from services.common.repeating import first_of, repeat, running
 
 
 class Counting:
@@ -90,3 +90,20 @@ async def test_a_look_that_is_cut_off_gets_to_clean_up() -> None:
     stop.set()
     await asyncio.wait_for(waiting, timeout=1)
     assert events == ["given back"]
+
+
+async def test_what_runs_beside_a_block_has_ended_when_the_block_has() -> None:
+    seen = []
+
+    async def loop() -> None:
+        try:
+            seen.append("began")
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            seen.append("ended")
+
+    async with running(loop()):
+        await settle()
+        seen.append("inside")
+    assert seen == ["began", "inside", "ended"]

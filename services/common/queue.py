@@ -8,8 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
-from arq import create_pool
-from arq.connections import ArqRedis, RedisSettings
+from arq.connections import ArqRedis
 from arq.typing import WorkerCoroutine
 from arq.worker import Worker, func
 from redis.exceptions import RedisError
@@ -17,6 +16,7 @@ from redis.exceptions import RedisError
 from services.common.logs import get_logger
 
 _NUDGE_SECONDS = 1.0  # a server that hangs must not hold up the caller, whose work is committed already
+_CONNECT_SECONDS = 2
 
 _log = get_logger(__name__)
 
@@ -25,9 +25,8 @@ class Queue:
     """The sending side."""
 
     def __init__(self, *, url: str, name: str) -> None:
-        self._settings = _redis_settings(url)
+        self._pool = _pool(url)
         self._name = name
-        self._pool: ArqRedis | None = None
 
     async def nudge(self, job: str, key: str) -> None:
         """Ask the workers to run `job` for `key` soon. Failures are logged, not raised.
@@ -37,16 +36,13 @@ class Queue:
         """
         try:
             async with asyncio.timeout(_NUDGE_SECONDS):
-                if self._pool is None:
-                    self._pool = await create_pool(self._settings, default_queue_name=self._name)
                 await self._pool.enqueue_job(job, key, _queue_name=self._name)
         except (RedisError, OSError) as error:
             _log.warning("nudge lost, the sweeper will find the work", job=job, key=key, error=str(error))
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if self._pool is not None:
-            await self._pool.aclose()
+        await self._pool.aclose()
 
 
 async def run_worker(
@@ -61,7 +57,8 @@ async def run_worker(
     """Run jobs of the queue `name` until `stop` is set, and through outages of the queue's server."""
     stopping = asyncio.ensure_future(stop.wait())
     while not stop.is_set():
-        worker = _worker(url=url, name=name, jobs=jobs, max_jobs=max_jobs, job_timeout_seconds=job_timeout_seconds)
+        pool = _pool(url)
+        worker = _worker(pool, name=name, jobs=jobs, max_jobs=max_jobs, job_timeout_seconds=job_timeout_seconds)
         running = asyncio.ensure_future(worker.async_run())
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not running.done():
@@ -73,14 +70,14 @@ async def run_worker(
         except (RedisError, OSError) as error:
             _log.warning("the queue does not answer, trying again", error=str(error))
         finally:
-            await _close(worker)
+            await _close(worker, pool)
         if not stop.is_set():
             await asyncio.sleep(1)
 
 
 def _worker(
+    pool: ArqRedis,
     *,
-    url: str,
     name: str,
     jobs: Mapping[str, Callable[[str], Awaitable[None]]],
     max_jobs: int,
@@ -89,7 +86,7 @@ def _worker(
     return Worker(
         functions=[func(_keyed(run), name=job, keep_result=0, max_tries=1) for job, run in jobs.items()],
         queue_name=name,
-        redis_settings=_redis_settings(url),
+        redis_pool=pool,
         handle_signals=False,
         max_jobs=max_jobs,
         job_timeout=job_timeout_seconds,
@@ -98,16 +95,14 @@ def _worker(
     )
 
 
-async def _close(worker: Worker) -> None:
-    pool: ArqRedis | None = worker.pool  # None when it never connected
+async def _close(worker: Worker, pool: ArqRedis) -> None:
     try:
         await worker.close()
     except (RedisError, OSError) as error:
         _log.debug("the queue was gone at closing", error=str(error))
     finally:
         # arq says goodbye to the server first, and leaves its connections open when there is nobody to say it to.
-        if pool is not None:
-            await pool.connection_pool.disconnect()
+        await pool.connection_pool.disconnect()
 
 
 def _keyed(run: Callable[[str], Awaitable[None]]) -> WorkerCoroutine:
@@ -117,8 +112,8 @@ def _keyed(run: Callable[[str], Awaitable[None]]) -> WorkerCoroutine:
     return cast(WorkerCoroutine, job)
 
 
-def _redis_settings(url: str) -> RedisSettings:
-    settings = RedisSettings.from_dsn(url)
-    settings.conn_timeout = 2
-    settings.conn_retries = 0
-    return settings
+def _pool(url: str) -> ArqRedis:
+    """Return connections that are made when they are needed. arq's own way to open some, which looks for the server
+    first, loses one when it is cancelled meanwhile."""
+    pool: ArqRedis = ArqRedis.from_url(url, socket_connect_timeout=_CONNECT_SECONDS, retry=None)
+    return pool

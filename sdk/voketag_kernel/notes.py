@@ -5,11 +5,12 @@ the standard library has none, so callers give a function that signs or checks 6
 """
 
 import base64
-import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
+
+from voketag_kernel.strict import strict_base64
 
 ED25519: Final = b"\x01"
 _DASH: Final = "\u2014 "
@@ -106,9 +107,6 @@ def _is_name(name: str) -> bool:
 
 def _base64(text: str) -> bytes:
     try:
-        raw = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise MalformedNote("not base64") from error
-    if base64.b64encode(raw).decode() != text:  # one text for one value, else a note has two forms
-        raise MalformedNote("not base64 as it is written")
-    return raw
+        return strict_base64(text)
+    except ValueError as error:
+        raise MalformedNote(str(error)) from error

@@ -4,13 +4,13 @@ Sources: C2SP tlog-checkpoint, tlog-proof and tlog-tiles (https://c2sp.org). Siz
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from voketag_kernel.rfc6962 import HASH_LENGTH, leaf_hash, verify_inclusion
+from voketag_kernel.strict import strict_base64
 from voketag_kernel.tiles import TILE_WIDTH
 
 PROOF_HEADER: Final = "c2sp.org/tlog-proof@v1"
@@ -143,9 +143,6 @@ def _hash(text: str) -> bytes:
 
 def _base64(text: str) -> bytes:
     try:
-        raw = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise MalformedLog("not base64") from error
-    if base64.b64encode(raw).decode() != text:  # one text for one value, else a proof has two forms
-        raise MalformedLog("not base64 as it is written")
-    return raw
+        return strict_base64(text)
+    except ValueError as error:
+        raise MalformedLog(str(error)) from error

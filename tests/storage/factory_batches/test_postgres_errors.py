@@ -12,25 +12,37 @@ from tests.storage.factory_batches.conftest import Shop
 from tests.storage.factory_batches.test_crashes import QUANTITY, is_whole
 from tests.storage.factory_batches.test_turns import worker
 from tests.storage.factory_batches.units import stored_units
+from voketag_kernel.codes import unit_id_of
 
 
-def break_writes(sql, table: str, sqlstate: str, *, when: str = "INSERT") -> None:
+def break_writes(sql, batch: Batch, table: str, sqlstate: str) -> None:
     """Let PostgreSQL refuse writes from the second chunk on, as it does without room or time.
 
-    A chunk's transaction moves the cursor first, so what comes after sees the new one.
+    Units may come before the cursor of the chunk before has moved, tiles and the next cursor only after it.
     """
-    beyond = 0 if table == "batches" else CHUNK_UNITS
+    second = unit_id_of(batch.range.key_id, batch.range.first_number + CHUNK_UNITS)
+    when, refused = {
+        "units": (f"INSERT ON factory.units FOR EACH ROW WHEN (NEW.unit_id >= {second})", "true"),
+        "batch_tiles": (
+            "INSERT ON factory.batch_tiles FOR EACH STATEMENT",
+            f"(SELECT max(issued_count) FROM factory.batches) > {CHUNK_UNITS}",  # noqa: S608 - our own value
+        ),
+        "batches": (
+            "UPDATE ON factory.batches FOR EACH STATEMENT",
+            "(SELECT max(issued_count) FROM factory.batches) > 0",
+        ),
+    }[table]
     sql(
         f"""
         CREATE FUNCTION factory.refuse() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
         BEGIN
-            IF (SELECT max(issued_count) FROM factory.batches) > {beyond} THEN
+            IF {refused} THEN
                 RAISE EXCEPTION 'no room' USING ERRCODE = '{sqlstate}';
             END IF;
             RETURN NULL;
         END $$;
-        CREATE TRIGGER refuse BEFORE {when} ON factory.{table} FOR EACH STATEMENT EXECUTE FUNCTION factory.refuse();
-        """  # noqa: S608 - our own values
+        CREATE TRIGGER refuse BEFORE {when} EXECUTE FUNCTION factory.refuse();
+        """
     )
 
 
@@ -64,8 +76,8 @@ async def running(shop: Shop) -> AsyncIterator[None]:
 async def test_a_server_without_room_or_time_delays_a_batch_and_fails_none(
     shop: Shop, sql, sqlstate: str, table: str
 ) -> None:
-    break_writes(sql, table, sqlstate, when="UPDATE" if table == "batches" else "INSERT")
     batch = await shop.order(QUANTITY)
+    break_writes(sql, batch, table, sqlstate)
     async with running(shop):
         await until(shop, batch, lambda now: now.issued_count == CHUNK_UNITS)
         await asyncio.sleep(0.5)
@@ -81,8 +93,8 @@ async def test_a_server_without_room_or_time_delays_a_batch_and_fails_none(
 
 
 async def test_a_refusal_that_stays_fails_the_batch_and_a_retry_goes_on_with_the_same_units(shop: Shop, sql) -> None:
-    break_writes(sql, "units", "23514")  # a constraint: not of the kind that passes
     batch = await shop.order(QUANTITY)
+    break_writes(sql, batch, "units", "23514")  # a constraint: not of the kind that passes
     async with running(shop):
         await until(shop, batch, lambda now: now.issued_count == CHUNK_UNITS)
         while sql("SELECT attempts > 0 AND lease_token IS NULL FROM factory.batches") != "t":  # noqa: ASYNC110 - the database changes

@@ -17,6 +17,7 @@ from services.common.logs import get_logger
 
 _NUDGE_SECONDS = 1.0  # a server that hangs must not hold up the caller, whose work is committed already
 _CONNECT_SECONDS = 2
+_LAST_WORDS_SECONDS = 2.0
 
 _log = get_logger(__name__)
 
@@ -96,13 +97,16 @@ def _worker(
 
 
 async def _close(worker: Worker, pool: ArqRedis) -> None:
+    """Let jobs end, which take no time, and close the connections. arq's own way would cancel them, and lose the
+    connections over which they still say that they are done."""
     try:
-        await worker.close()
+        if worker.tasks:
+            await asyncio.wait(worker.tasks.values(), timeout=_LAST_WORDS_SECONDS)
+        await pool.delete(worker.health_check_key)
     except (RedisError, OSError) as error:
         _log.debug("the queue was gone at closing", error=str(error))
     finally:
-        # arq says goodbye to the server first, and leaves its connections open when there is nobody to say it to.
-        await pool.connection_pool.disconnect()
+        await pool.aclose()
 
 
 def _keyed(run: Callable[[str], Awaitable[None]]) -> WorkerCoroutine:

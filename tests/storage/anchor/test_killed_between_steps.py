@@ -97,7 +97,10 @@ async def test_a_nonce_is_not_given_out_while_the_node_is_behind(line: Line, cha
 async def test_two_workers_at_once_sign_one_transaction(line: Line, chain: EvmChain) -> None:
     await line.submit(ROOT)
     await asyncio.gather(line.collecting.collect(), line.collecting.collect())
-    assert sorted(await asyncio.gather(line.sending.sign(), line.sending.sign())) == [False, True]
+    first, second = await asyncio.gather(line.sending.sign(), line.sending.sign(), return_exceptions=True)
+    late = second if first is True else first
+    assert True in (first, second)
+    assert late is False or isinstance(late, ChainUnavailable)  # it found the tree taken, or already the nonce
     await finish(line)
     assert await anchored_once(line, chain)
     assert len(await line.transactions()) == 1

@@ -41,6 +41,8 @@ _GS1_BYTES = GS1_CHARACTERS.encode()
 _CONTROLS = bytes(sorted({*range(0x20), 0x7F} - set(b"\t\n\r")))
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NOT_UTF8 = re.compile("[\ud800-\udfff]")
+_BYTES_NOT_UTF8 = "the bytes are not UTF-8"
+_TOO_MANY_ROWS = f"the file has more than {MAX_ROWS:,} rows"
 _SEPARATED = {
     delimiter: re.compile(rf"{cell}(?:{delimiter}{cell})*")
     for delimiter in (",", ";")
@@ -72,6 +74,7 @@ class CsvFile:
         self.columns: tuple[str, ...] = ()
         self.serial_column = 1
         self.rows = 0
+        self._left = MAX_ROWS  # that may come yet: wrong ones count, or a file of nothing else would have no end
         self.faults: list[CsvFault] = []
         self.total = 0
         self.stopped = False
@@ -128,9 +131,11 @@ class CsvFile:
         found = self._plain_rows(block, text, first_line) if is_utf8 else None
         if found is None:
             found = self._rows_one_by_one(text, first_line)
+        else:
+            self._left -= len(found.rows)
+            if self._left < 0:
+                self._stop(int(found.lines[self._left]), _TOO_MANY_ROWS)
         self.rows += len(found.rows)
-        if self.rows > MAX_ROWS and not self.stopped:
-            self._stop(int(found.lines[-(self.rows - MAX_ROWS)]), f"the file has more than {MAX_ROWS:,} rows")
         return found
 
     def _read_header(self, line: str) -> None:
@@ -145,12 +150,15 @@ class CsvFile:
             self._stop(1, "the header has no column `serial`; columns are separated by commas or semicolons")
             return
         at = lowered.index(SERIAL)
-        for number, name in enumerate(names, 1):
-            if (wrong := _fault_of_name(name, lowered[: number - 1])) is not None:
-                self.add_fault(CsvFault(1, number, name[:MAX_NAME], wrong))
-                self.stopped = True
-        if len(names) > MAX_COLUMNS + 1:
+        if self._keep_others and len(names) > MAX_COLUMNS + 1:
             self._stop(1, f"the file has {len(names)} columns; at most {MAX_COLUMNS + 1}")
+            return
+        for number, name in enumerate(names, 1):
+            if not self._keep_others and lowered[number - 1] != SERIAL:
+                continue
+            if (wrong := _fault_of_name(name, lowered[: number - 1])) is not None:
+                self.add_fault(CsvFault(1, number, _shown(name), wrong))
+                self.stopped = True
         self._delimiter, self._names = delimiter, [*names]
         self._names[at] = SERIAL
         others = [index for index in range(len(names)) if index != at] if self._keep_others else []
@@ -252,6 +260,10 @@ class CsvFile:
                 break
             if not cells:  # an empty line
                 continue
+            self._left -= 1
+            if self._left < 0:
+                self._stop(line, _TOO_MANY_ROWS)
+                break
             raw = "".join(source.taken).rstrip("\r\n")
             if '"' in raw and not _SEPARATED[self._delimiter].fullmatch(raw):
                 self._stop(line, "the quotes of the row do not match (RFC 4180); the rest of the file was not read")
@@ -274,7 +286,7 @@ class CsvFile:
 
     def _fault_of_cell(self, cell: str, *, serial: bool) -> str | None:
         if _NOT_UTF8.search(cell):
-            return "the bytes are not UTF-8"
+            return _BYTES_NOT_UTF8
         if serial:
             return fault_of_serial(cell, gs1=self.rule.gs1)
         if control := _CONTROL.search(cell):
@@ -320,8 +332,15 @@ def _end_of_records(data: bytes) -> int:
 def _fault_of_name(name: str, before: Sequence[str]) -> str | None:
     if not name:
         return "a column without a name"
+    if _NOT_UTF8.search(name):
+        return _BYTES_NOT_UTF8
     if len(name) > MAX_NAME:
         return f"a name of {len(name)} characters; at most {MAX_NAME}"
     if not name.isprintable():
         return "a name has printable characters only"
     return "a second column of this name" if name.lower() in before else None
+
+
+def _shown(name: str) -> str:
+    """Return a column's name as a report can hold it, whatever bytes it came as."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in name[:MAX_NAME])

@@ -130,6 +130,43 @@ def test_a_file_has_at_most_a_million_rows() -> None:
     assert [(fault.line, fault.column) for fault in file.faults] == [(1_000_002, 0)]
 
 
+def test_rows_that_are_wrong_count_so_that_a_stream_of_nothing_else_has_an_end() -> None:
+    file, _, _ = read(b"serial\n" + b"good\n" * 2 + b"B B\n" * 1_200_000)
+    assert (file.total, file.stopped) == (999_999, True)  # 999,998 serials, and the row that is one too many
+    assert file.rows == 2
+
+
+@pytest.mark.parametrize(
+    ("header", "shown"),
+    [
+        ("serial,descrição".encode("latin-1"), "descri\ufffd\ufffdo"),
+        (b"serial,a\0b", "a\ufffdb"),
+        (b"serial,\xed\xa0\x80", "\ufffd" * 3),
+        ("serial,\u202ered".encode(), "\ufffdred"),
+        (b"serial," + b"\xe9" * 100, "\ufffd" * 64),
+    ],
+)
+def test_a_name_of_any_bytes_is_shown_as_a_report_can_hold_it(header: bytes, shown: str) -> None:
+    file, _, _ = read(header + b"\nA,1\n")
+    assert [(fault.line, fault.column, fault.column_name) for fault in file.faults] == [(1, 2, shown)]
+
+
+def test_a_header_of_very_many_columns_is_refused_at_once() -> None:
+    names = ",".join(f"{number:x}" for number in range(12_000))
+    file, _, _ = read(f"serial,{names}\nA\n".encode())
+    assert [fault.description for fault in file.faults] == ["the file has 12001 columns; at most 33"]
+
+
+def test_what_stands_beside_the_serials_of_a_list_does_not_matter() -> None:
+    others = [b"index", b"index", b"", b"x" * 65, b"\xff", b"a\0b", *[b"c%d" % number for number in range(40)]]
+    data = b",".join([*others, b"Serial"]) + b"\r\n" + b"," * len(others) + b"A-1\r\n"
+    file = CsvFile(FREE, attributes=False)
+    assert [block.rows for block in (*file.feed(data), *file.finish())] == [["A-1"]]
+    twice = CsvFile(FREE, attributes=False)
+    assert [*twice.feed(b"serial,Serial\nA,B\n"), *twice.finish()][0].rows == []
+    assert [(fault.line, fault.column) for fault in twice.faults] == [(1, 2)]
+
+
 CELLS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], include_characters="\t\n"), max_size=20)
 
 

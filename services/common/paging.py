@@ -17,7 +17,7 @@ def page_size(asked: int) -> int:
 
 def encode_token(*position: str | int) -> str:
     """Return the token of a position."""
-    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(json.dumps(position, ensure_ascii=False).encode()).decode().rstrip("=")
 
 
 def decode_token(token: str, *kinds: type) -> tuple[str | int, ...] | None:
@@ -26,7 +26,8 @@ def decode_token(token: str, *kinds: type) -> tuple[str | int, ...] | None:
         return None
     try:
         position = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-    except (binascii.Error, ValueError) as error:
+        json.dumps(position, ensure_ascii=False).encode()  # half of a surrogate pair is no text that PostgreSQL takes
+    except (binascii.Error, ValueError, RecursionError) as error:
         raise InvalidPageToken from error
     if not isinstance(position, list) or [type(part) for part in position] != list(kinds):
         raise InvalidPageToken

@@ -1,6 +1,7 @@
 """Ids, page tokens and log redaction."""
 
 import time
+from base64 import urlsafe_b64encode
 from datetime import UTC, datetime
 
 import pytest
@@ -50,7 +51,21 @@ def test_a_page_token_gives_its_position_back() -> None:
     assert decode_token("", str) is None
 
 
-@pytest.mark.parametrize("token", ["?", "e30", "WzFd", encode_token("x", "y"), encode_token()])
+def test_a_text_in_any_script_takes_few_bytes_of_a_token() -> None:
+    longest = "\U0001f600" * 255
+    assert decode_token(encode_token("name desc", longest), str, str) == ("name desc", longest)
+    assert len(encode_token("name desc", longest)) < 1500
+
+
+HALF_A_PAIR = "WyJcdWQ4MDAiXQ"  # ["\ud800"]
+DEEP = urlsafe_b64encode(b"[" * 100_000).decode()
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["?", "e30", "WzFd", encode_token("x", "y"), encode_token(), HALF_A_PAIR, DEEP],
+    ids=lambda token: token[:9],
+)
 def test_a_token_of_another_listing_is_refused(token: str) -> None:
     with pytest.raises(InvalidPageToken):
         decode_token(token, str)

@@ -390,7 +390,7 @@ class ListProductsRequest(_message.Message):
     page_size: _builtins.int
     """Rows on the page: 0 means 50; more than 1000 means 1000."""
     page_token: _builtins.str
-    """From the previous page."""
+    """From the previous page; it may hold the last name of that page."""
     include_archived: _builtins.bool
     """Also list archived products."""
     sku_prefix: _builtins.str

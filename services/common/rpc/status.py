@@ -10,6 +10,9 @@ from services.common.errors import VokeTagError
 
 DOMAIN = "voketag"
 DETAILS_KEY = "grpc-status-details-bin"
+_LONGEST_TEXT = 1024
+"""Bytes of a text that a caller reads. It travels in the trailers, twice, of which clients take 8 KiB without looking
+twice, and proxies some more; what repeats a caller's own words may be as long as these."""
 _GRPC_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -18,7 +21,7 @@ def to_status(error: VokeTagError) -> status_pb2.Status:
     details = [_pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata))]
     if error.violations:
         fields = [
-            error_details_pb2.BadRequest.FieldViolation(field=violation.field, description=violation.description)
+            error_details_pb2.BadRequest.FieldViolation(field=violation.field, description=_cut(violation.description))
             for violation in error.violations
         ]
         details.append(_pack(error_details_pb2.BadRequest(field_violations=fields)))
@@ -26,7 +29,7 @@ def to_status(error: VokeTagError) -> status_pb2.Status:
         delay = duration_pb2.Duration()
         delay.FromMilliseconds(int(error.retry_after_seconds * 1000))
         details.append(_pack(error_details_pb2.RetryInfo(retry_delay=delay)))
-    return status_pb2.Status(code=error.code.value, message=error.message, details=details)
+    return status_pb2.Status(code=error.code.value, message=_cut(error.message), details=details)
 
 
 def grpc_code(status: status_pb2.Status) -> grpc.StatusCode:
@@ -67,6 +70,13 @@ def _leaves(tree: type[VokeTagError]) -> dict[str, type[VokeTagError]]:
     """Return the owner of each reason. A room's own refinement of a leaf shares its reason and stays in the room."""
     owned = {tree.reason: tree} if "reason" in tree.__dict__ else {}
     return owned | {reason: leaf for branch in tree.__subclasses__() for reason, leaf in _leaves(branch).items()}
+
+
+def _cut(text: str) -> str:
+    encoded = text.encode(errors="replace")
+    if len(encoded) <= _LONGEST_TEXT:
+        return encoded.decode()
+    return f"{encoded[:_LONGEST_TEXT].decode(errors='ignore')}..."
 
 
 def _pack(message: Message) -> any_pb2.Any:

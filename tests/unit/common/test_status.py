@@ -1,5 +1,8 @@
 """Errors cross the wire typed: out as google.rpc.Status, back as the same leaf."""
 
+from base64 import b64encode
+from urllib.parse import quote
+
 import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
@@ -64,3 +67,14 @@ def test_a_reason_of_a_newer_service_is_an_error_all_the_same() -> None:
     info = error_details_pb2.ErrorInfo(reason="FROM_THE_FUTURE", domain="voketag")
     status.details[0].Pack(info)
     assert type(from_rpc_error(_rpc_error(status))) is VokeTagError
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "\U0001f600", "\ud800"])
+def test_a_text_that_repeats_a_callers_own_words_is_cut_to_what_trailers_carry(letter: str) -> None:
+    status = to_status(errors.InvalidArgument.of("update_mask", f"unknown: {letter * 500_000}"))
+    assert len(quote(status.message)) + len(b64encode(status.SerializeToString())) < 8 * 1024
+    assert status.message.startswith("update_mask: unknown: ")
+    assert status.message.endswith("...")
+    details = _unpack(status)["BadRequest"]
+    assert isinstance(details, error_details_pb2.BadRequest)
+    assert [violation.field for violation in details.field_violations] == ["update_mask"]

@@ -59,5 +59,9 @@ class _ThirdParty(logging.Handler):
     """Hands records of libraries to structlog, so that a process writes one format."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        # grpc takes a header that is not UTF-8 as Latin-1 and prints it here, with its traceback: the header may be a
+        # credential, with a no-break space behind it that somebody copied along.
+        if str(record.msg).startswith("Invalid encoding on"):
+            return
         details: dict[str, Any] = {"exc_info": record.exc_info} if record.exc_info else {}
         get_logger(record.name).log(record.levelno, record.getMessage(), **details)

@@ -127,7 +127,8 @@ class SummaryRequest:
         now: datetime,
     ) -> "SummaryRequest":
         """Make a request; InvalidArgument for a time that ends before it begins, or is too long for its interval."""
-        last = interval.beginning(until or now)
+        # Before and after these there is no scan; at the ends of the calendar there is no room for a period, either.
+        last = interval.beginning(max(_BEGINNING, min(until or now, _FOREVER)))
         first = interval.beginning(since or last - _DEFAULT_PERIOD)
         if first > last:
             raise InvalidArgument.of("from_time", "give a time before to_time")

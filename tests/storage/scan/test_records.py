@@ -151,6 +151,12 @@ def a_summary(interval: Interval = Interval.DAY, **changes: object) -> SummaryRe
     return SummaryRequest.of(TENANT, interval=interval, **usual | changes)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("end", [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC)])
+def test_a_summary_of_the_ends_of_the_calendar_is_of_times_without_scans(end: datetime) -> None:
+    asked = a_summary(until=end)
+    assert asked.since < asked.until
+
+
 def counted(scans: Sequence[ScanEvent]) -> tuple[int, int, dict[int, int], dict[str, int]]:
     """Count scans as a summary should, without any database."""
     ours = [each for each in scans if each.tenant_id == TENANT]

@@ -82,7 +82,7 @@ def parse_sources(texts: Iterable[str]) -> tuple[Network, ...]:
     found = set()
     for text in texts:
         try:
-            found.add(ip_network(text))
+            found.add(_unmapped(ip_network(text)))
         except ValueError as error:
             raise InvalidArgument.of(
                 "allowed_sources", f"{text}: give addresses or CIDR blocks, such as 203.0.113.0/24 or 2001:db8::7"
@@ -90,6 +90,13 @@ def parse_sources(texts: Iterable[str]) -> tuple[Network, ...]:
     return tuple(
         sorted(found, key=lambda network: (network.version, network.network_address.packed, network.prefixlen))
     )
+
+
+def _unmapped(network: Network) -> Network:
+    """Return the IPv4 block that an IPv4-mapped one of IPv6 stands for: callers are looked up by their IPv4 address."""
+    if isinstance(network, IPv4Network) or network.prefixlen < 96 or network.network_address.ipv4_mapped is None:
+        return network
+    return IPv4Network((network.network_address.ipv4_mapped, network.prefixlen - 96))
 
 
 def check_scopes(scopes: Iterable[str], granted_by: frozenset[str]) -> frozenset[str]:

@@ -175,6 +175,10 @@ async def test_an_expiry_must_be_a_time_in_the_future(factory: Client, expires_a
             ["127.0.0.0/8", "127.0.0.0/9", "2001:db8::/32"],
         ),
         (["127.0.0.1/32"], ["127.0.0.1"]),
+        (
+            ["::ffff:127.0.0.0/104", "::ffff:203.0.113.7"],
+            ["127.0.0.0/8", "203.0.113.7"],
+        ),  # as dual-stack hosts write it
     ],
 )
 async def test_a_key_works_from_the_addresses_that_it_allows(

@@ -49,6 +49,7 @@ _REPLIES = (
     Reply(405, code_pb2.NOT_FOUND, "METHOD_NOT_FOUND", "no such path or method"),
     Reply(408, code_pb2.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "the request took too long to arrive; send it again"),
     Reply(413, code_pb2.RESOURCE_EXHAUSTED, "REQUEST_TOO_LARGE", "the request is larger than allowed"),
+    Reply(426, code_pb2.INVALID_ARGUMENT, "INVALID_ARGUMENT", "use HTTP/1.1 or HTTP/2"),
     Reply(429, code_pb2.RESOURCE_EXHAUSTED, "RATE_LIMITED", "too many calls; try again in a second", retry_seconds=1),
     Reply(431, code_pb2.RESOURCE_EXHAUSTED, "REQUEST_TOO_LARGE", "the headers are larger than allowed"),
     Reply(500, code_pb2.INTERNAL, "INTERNAL", "internal error"),

@@ -49,7 +49,7 @@ class Transport:
         if ca_file is not None and not self._secure:
             raise ValueError("ca_file is for https:// addresses")
         self._roots = ca_file.read_bytes() if ca_file else None
-        self._credential = credential
+        self._credential = _clean(credential)
         self._retry = retry
         self._stream_idle = stream_idle_seconds
 
@@ -99,10 +99,29 @@ class Transport:
         *,
         timeout: float,
     ) -> ResponseT:
-        """Make one logical call with a stream of requests, which each attempt asks for anew."""
-        return await self._attempts(
-            lambda left, more: method(requests(), timeout=left, metadata=more), monotonic() + timeout, True
-        )
+        """Make one logical call with a stream of requests, which each attempt asks for anew.
+
+        What goes wrong in making the requests, such as an OSError of the file, is raised as it is.
+        """
+        raised: list[Exception] = []
+
+        async def watched() -> AsyncGenerator[RequestT]:
+            try:
+                async for request in requests():
+                    yield request
+            except Exception as error:
+                raised.append(error)
+                raise
+
+        async def attempt(left: float, more: tuple[tuple[str, str], ...]) -> ResponseT:
+            try:
+                return await method(watched(), timeout=left, metadata=more)
+            except asyncio.CancelledError:  # grpc cancels a call whose requests fail, and tells nobody why
+                if raised:
+                    raise raised[0] from None
+                raise
+
+        return await self._attempts(attempt, monotonic() + timeout, True)
 
     async def _attempts(
         self,
@@ -176,6 +195,19 @@ class Transport:
 
 def _shorter(seconds: float, deadline: float | None) -> float:
     return seconds if deadline is None else max(min(seconds, deadline - monotonic()), 0.0)
+
+
+def _clean(credential: str | None) -> str | None:
+    """Return a credential without what a file or a page that it was copied from has around it.
+
+    ValueError for a character that no credential has, and no header can carry.
+    """
+    if credential is None:
+        return None
+    stripped = credential.strip()
+    if not stripped.isascii() or not stripped.isprintable() or " " in stripped:
+        raise ValueError("the API key or access token has a character that none has; copy it again")
+    return stripped
 
 
 def _target(url: str) -> tuple[bool, str]:

@@ -88,6 +88,8 @@ class AsyncUnits:
 
         Returns at once: `wait_for_job` for the end. Scans obey each unit within a second of its change.
         """
+        if isinstance(serials, str):  # it would be a sequence of the serials of its letters
+            raise TypeError("give a list of serials")
         if bool(batch_id) == bool(serials):
             raise ValueError("name the units by one of batch_id and serials")
         request = factory_pb2.SetUnitStatesRequest(

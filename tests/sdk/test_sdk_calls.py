@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import time
+from io import BytesIO, StringIO
 from typing import Any
 from uuid import UUID
 
@@ -206,3 +207,43 @@ print(next(listing).sku)
     process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     output, _ = await process.communicate()
     assert (process.returncode, output.decode()) == (0, "A-1\n")
+
+
+@pytest.mark.parametrize("around", ["{}\n", " {}\r\n", "{}\xa0", "\t{}"])
+async def test_a_key_comes_without_what_a_file_or_a_page_has_around_it(double: PlatformDouble, around: str) -> None:
+    double.script = {"GetProduct": [PRODUCT]}
+    async with AsyncClient(double.url, api_key=around.format("vkt_key_secret")) as client:
+        await client.products.get("p-1")
+    assert double.seen[0].metadata["authorization"] == "Bearer vkt_key_secret"
+
+
+@pytest.mark.parametrize("key", ["vkt_key\u200b_secret", "vkt_key\nsecret", "Bearer vkt_key_secret", "vkt_chavé"])
+def test_a_key_that_no_header_can_carry_is_refused_at_once_and_not_shown(key: str) -> None:
+    with pytest.raises(ValueError, match="copy it again") as refused:
+        Client("http://127.0.0.1:9", api_key=key)
+    assert "vkt" not in str(refused.value)
+
+
+async def test_what_goes_wrong_with_the_callers_own_file_is_told_as_it_is(
+    double: PlatformDouble, client: AsyncClient
+) -> None:
+    class Broken(BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError("the disk is gone")
+
+    async def read_it(requests: Any) -> factory_pb2.Batch:
+        return factory_pb2.Batch(quantity=len([request async for request in requests]))
+
+    double.script = {"ImportUnits": [read_it]}
+    with pytest.raises(OSError, match="the disk is gone"):
+        await client.batches.import_csv("p-1", Broken(b"serial\nA\n"))
+    with pytest.raises(TypeError):
+        await client.batches.import_csv("p-1", StringIO("serial\nA\n"))  # type: ignore[arg-type]
+
+
+async def test_one_serial_is_not_taken_for_the_serials_of_its_letters(
+    double: PlatformDouble, client: AsyncClient
+) -> None:
+    with pytest.raises(TypeError, match="list of serials"):
+        await client.units.set_states(UnitState.BLOCKED, serials="A-1")
+    assert double.seen == []

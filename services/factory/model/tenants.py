@@ -7,7 +7,10 @@ from uuid import UUID
 
 from services.common.errors import InvalidArgument
 
-_BASE_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*/?")
+_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_PORT = "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
+_SEGMENT = r"/(?!\.\.?(?:/|$))[A-Za-z0-9._~-]+"
+_BASE_URL = re.compile(rf"https?://{_LABEL}(?:\.{_LABEL})*(?::(?:{_PORT}))?(?:{_SEGMENT})*/?")
 
 
 @dataclass(frozen=True, slots=True)

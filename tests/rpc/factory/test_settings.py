@@ -64,6 +64,10 @@ async def test_whoever_saw_an_older_version_is_told(factory: Client) -> None:
         {"verification_base_url": "ftp://acme.example"},
         {"verification_base_url": "https://acme.example/"},
         {"verification_base_url": "https://acme.example/a b"},
+        {"verification_base_url": "https://acme.example/../b"},
+        {"verification_base_url": "https://acme..example"},
+        {"verification_base_url": "https://acme.example:65536"},
+        {"verification_base_url": "https://-"},
     ],
     ids=str,
 )

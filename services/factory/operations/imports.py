@@ -141,12 +141,12 @@ class Imports:
         batch_id = uuid7()
         await storage.take_turn(tx, tenant_id)
         try:
-            await storage.copy_serials(tx, self._serials(tenant_id, batch_id, file.spool))
+            await storage.copy_serials(tx, lambda: self._serials(tenant_id, batch_id, file.spool))
         except storage.SerialTaken:
             await self._refuse(tenant_id, file, taken=True)
             # Whoever had them gave them back meanwhile.
             raise ConcurrentUpdate from None
-        await storage.copy_rows(tx, self._rows(batch_id, file.spool))
+        await storage.copy_rows(tx, lambda: self._rows(batch_id, file.spool))
         batch = await self._batches.create(tx, tenant_id, replace(order, quantity=file.rows), batch_id=batch_id)
         if await storage.has_gtin(tx, order.product_id) != file.csv.rule.gs1:
             raise ConcurrentUpdate  # the product got or lost its GTIN while the file arrived: check it again

@@ -1,6 +1,6 @@
 """SQL on imported batches: their rows, their serials, and the reports of files that were refused."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Final
@@ -14,7 +14,7 @@ from services.common.errors import JobNotFound
 from services.factory.model.batches import BatchState
 from services.factory.model.imports import RECORD_SEPARATOR, TILE_ROWS, CsvFault, ImportReport
 from services.factory.model.serials import BATCH_ID_END, GeneratedSerial
-from services.factory.storage.copying import copy
+from services.factory.storage.copying import Source, copy
 from services.factory.tables import batch_id_end, batches, import_reports, import_rows, imports, products, serials
 
 SERIAL_COLUMNS: Final = ("tenant_id", "batch_id", "unit_index", "serial")
@@ -44,7 +44,7 @@ async def has_gtin(tx: Transaction, product_id: UUID) -> bool:
     )
 
 
-async def copy_serials(tx: Transaction, rows: AsyncIterator[bytes]) -> None:
+async def copy_serials(tx: Transaction, rows: Source) -> None:
     """Write serials, columns as in SERIAL_COLUMNS. SerialTaken when the tenant has one of them: the transaction is
     broken then."""
     try:
@@ -53,7 +53,7 @@ async def copy_serials(tx: Transaction, rows: AsyncIterator[bytes]) -> None:
         raise SerialTaken from error
 
 
-async def copy_rows(tx: Transaction, rows: AsyncIterator[bytes]) -> None:
+async def copy_rows(tx: Transaction, rows: Source) -> None:
     """Write the file's rows, columns as in ROW_COLUMNS."""
     await copy(tx, "import_rows", ROW_COLUMNS, rows, seconds=_LONGEST_SECONDS)
 

@@ -145,7 +145,7 @@ async def copy_units(tx: Transaction, rows: bytes) -> None:
     SigningKeyExhausted when other units have the numbers.
     """
     try:
-        await copy(tx, "units", UNIT_COLUMNS, _pieces(rows))
+        await copy(tx, "units", UNIT_COLUMNS, lambda: _pieces(rows))
     except UniqueViolationError as error:
         # The signing key's counter was set back, by restoring a backup perhaps.
         raise SigningKeyExhausted(

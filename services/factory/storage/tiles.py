@@ -37,7 +37,7 @@ _READ = text(
 async def add(tx: Transaction, batch_id: UUID, tiles: Sequence[Tile]) -> None:
     """Store tiles, in one statement."""
     if tiles:
-        await copy(tx, "batch_tiles", _COLUMNS, _rows(batch_id, tiles))
+        await copy(tx, "batch_tiles", _COLUMNS, lambda: _rows(batch_id, tiles))
 
 
 async def read(tx: Transaction, batch_id: UUID, wanted: Collection[Coordinates]) -> Mapping[Coordinates, bytes]:

@@ -91,3 +91,22 @@ async def test_a_cancelled_batch_gives_its_serials_back(shop: Shop, sql) -> None
     await retention.tidy_imports()
     assert sql("SELECT count(*) FROM factory.serials") == "0"
     assert (await order(shop, rows, b"serial,colour")).quantity == 600
+
+
+async def test_where_copy_is_refused_rows_are_inserted(shop: Shop, sql) -> None:
+    """Row-level security, an operator's second fence, knows no COPY."""
+    for table in ("units", "serials", "import_rows", "batch_tiles"):
+        sql(f"ALTER TABLE factory.{table} ENABLE ROW LEVEL SECURITY")
+        sql(f"CREATE POLICY all_rows ON factory.{table} USING (true)")
+    rows = [b"I%0*d" % (1 + number % 9, number) for number in range(CHUNK_UNITS + 300)]  # of many lengths
+    batch = await order(shop, [b'%s,"\xc3\xa9, red"' % row for row in rows], header=b"serial,colour")
+    await shop.issuer.issue(await shop.take(batch))
+    issued = await shop.read(batch)
+    units = stored_units(sql, batch)
+    assert units.serials == [row.decode() for row in rows]
+    assert (issued.state, issued.merkle_root) == (BatchState.ANCHORING, expected_root(issued, units.serials))
+    async with shop.database.reading() as tx:
+        kept = await storage.rows_between(tx, batch.batch_id, CHUNK_UNITS, CHUNK_UNITS + 1)
+    assert kept == [f"{units.serials[CHUNK_UNITS]}\x1fé, red"]
+    with pytest.raises(InvalidCsv, match="of a unit that you have already"):
+        await order(shop, [b"new", rows[1]])

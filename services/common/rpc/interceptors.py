@@ -11,6 +11,7 @@ Order, outermost first:
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 import protovalidate
 from google.protobuf.message import Message
@@ -19,7 +20,7 @@ from prometheus_client import Histogram
 
 from services.common.caller import Caller, CallerKind
 from services.common.credentials import credential_in
-from services.common.errors import InvalidArgument, PermissionDenied, Unauthenticated, Violation
+from services.common.errors import InvalidArgument, PermissionDenied, Unauthenticated, Unavailable, Violation
 from services.common.logs import get_logger
 from services.common.rpc.call import Call
 from services.common.rpc.methods import Method
@@ -120,6 +121,12 @@ class Authentication(Interceptor):
                 raise PermissionDenied("this method is not for this service")
         elif rule.scope not in caller.scopes:
             raise PermissionDenied(f"this needs the scope {rule.scope}", metadata={"scope": rule.scope})
+
+    async def again(self, method: Method, call: Call) -> None:  # noqa: ARG002
+        """End a stream whose key was revoked, or has expired. A person's token holds for the streams that it began."""
+        if call.caller.kind is CallerKind.API_KEY:
+            with suppress(Unavailable):  # a database that is away ends nobody's stream
+                await self._authenticate(_credential(call), call.client_address)
 
 
 def _credential(call: Call) -> str:

@@ -9,7 +9,9 @@ grpc.aio's own interceptors (they see a context, not a call, and bind us to that
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from google.protobuf.message import DecodeError, Message
@@ -21,6 +23,8 @@ from services.common.logs import get_logger
 from services.common.rpc.call import Call, current_call
 from services.common.rpc.methods import Method
 from services.common.rpc.status import to_status
+
+_LOOK_AGAIN_SECONDS = 0.4  # with what a key is believed for, within the second in which its end is obeyed
 
 _log = get_logger(__name__)
 
@@ -35,6 +39,9 @@ class Interceptor:
 
     def message(self, method: Method, request: Message) -> None:
         """Look at a message before the servicer does: the request, or each of a stream; raise to refuse the call."""
+
+    async def again(self, method: Method, call: Call) -> None:
+        """Look at a call again while its stream goes on; raise to end it before the next message."""
 
     def after(self, method: Method, call: Call, code: str) -> None:
         """Take note of how a call ended: the name of its gRPC status code."""
@@ -63,6 +70,7 @@ class Pipeline:
         self._run = servicer_method
         self._before = [i.before for i in interceptors if _implements(i, "before")]
         self._message = [i.message for i in interceptors if _implements(i, "message")]
+        self._again = [i.again for i in interceptors if _implements(i, "again")]
         self._after = [i.after for i in reversed(interceptors) if _implements(i, "after")]
         self._timeout = timeout_seconds
 
@@ -93,7 +101,7 @@ class Pipeline:
 
     async def _collected(self, requests: AsyncIterator[Message], call: Call) -> Message:
         await self._admit(call)
-        answer: Message = await self._run(self._looked_at(requests), call)
+        answer: Message = await self._run(self._looked_at(requests, call), call)
         return answer
 
     async def _admit(self, call: Call) -> None:
@@ -106,10 +114,21 @@ class Pipeline:
         for message in self._message:
             message(self.method, request)
 
-    async def _looked_at(self, requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
+    async def _looked_at(self, requests: AsyncIterator[Message], call: Call) -> AsyncIterator[Message]:
+        looked = time.monotonic()
         async for request in requests:
+            looked = await self._look_again(call, looked)
             self._look_at(request)
             yield request
+
+    async def _look_again(self, call: Call, looked: float) -> float:
+        """Let a stream that was looked at some time ago be looked at again; return when it was."""
+        now = time.monotonic()
+        if now < looked + _LOOK_AGAIN_SECONDS:
+            return looked
+        for again in self._again:
+            await again(self.method, call)
+        return now
 
     async def _answer(self, answering: Awaitable[Message], call: Call, seconds: float | None) -> Message:
         current_call.set(call)
@@ -140,9 +159,11 @@ class Pipeline:
         try:
             await self._admit(call)
             self._look_at(request)
-            answers: AsyncIterator[Message] = self._run(request, call)
-            async for answer in answers:
-                yield answer
+            looked = time.monotonic()
+            async with aclosing(self._run(request, call)) as answers:
+                async for answer in answers:
+                    looked = await self._look_again(call, looked)
+                    yield answer
         except (asyncio.CancelledError, GeneratorExit):
             code = "CANCELLED"
             raise

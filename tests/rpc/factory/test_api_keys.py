@@ -1,7 +1,7 @@
 """The life of an API key."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -13,6 +13,7 @@ from services.common.caller import Role
 from tests.conftest import DatabaseUrl
 from tests.rpc.calls import Client, refusal
 from tests.rpc.conftest import Partner, TokenKeys
+from voketag.factory.v1 import batch_control_pb2, imports_pb2
 from voketag.factory.v1 import factory_pb2 as pb
 
 Connect = Callable[..., Client]
@@ -158,6 +159,38 @@ async def test_a_key_expires(factory: Client, factory_as: Connect) -> None:
     made = await factory.CreateApiKey(a_key(expires_at=in_seconds(1)))
     await factory_as(made.secret).ListProducts(LIST)
     assert await refused_within(2.0, factory_as(made.secret))
+
+
+async def test_a_revoked_key_sees_no_more_of_a_batch_that_it_watches(
+    factory: Client, factory_as: Connect, product: pb.Product
+) -> None:
+    batch = await factory.CreateBatch(pb.CreateBatchRequest(product_id=product.product_id, quantity=5))
+    made = await factory.CreateApiKey(a_key("batches:read"))
+    watch = factory_as(made.secret).WatchBatch(pb.WatchBatchRequest(batch_id=batch.batch_id))
+    assert not (await watch.read()).paused
+    pause = batch_control_pb2.PauseBatchRequest(batch_id=batch.batch_id)
+    await factory.PauseBatch(pause)
+    assert (await watch.read()).paused
+    await factory.RevokeApiKey(pb.RevokeApiKeyRequest(key_id=made.api_key.key_id))
+    await asyncio.sleep(1)
+    await factory.CancelBatch(pb.CancelBatchRequest(batch_id=batch.batch_id))
+    assert (await refusal(watch.read())).reason == "UNAUTHENTICATED"
+
+
+async def test_a_key_that_is_revoked_while_it_sends_a_file_orders_nothing(
+    factory: Client, factory_as: Connect, product: pb.Product
+) -> None:
+    made = await factory.CreateApiKey(a_key("batches:write"))
+
+    async def file() -> AsyncIterator[imports_pb2.ImportUnitsRequest]:
+        yield imports_pb2.ImportUnitsRequest(order=imports_pb2.ImportOrder(product_id=product.product_id))
+        yield imports_pb2.ImportUnitsRequest(chunk=b"serial\n")
+        await factory.RevokeApiKey(pb.RevokeApiKeyRequest(key_id=made.api_key.key_id))
+        await asyncio.sleep(1)
+        yield imports_pb2.ImportUnitsRequest(chunk=b"A-1\n")
+
+    assert (await refusal(factory_as(made.secret).ImportUnits(file()))).reason == "UNAUTHENTICATED"
+    assert not (await factory.ListBatches(pb.ListBatchesRequest())).batches
 
 
 @pytest.mark.parametrize("expires_at", [in_seconds(-60), Timestamp(seconds=10**15), Timestamp(nanos=-1)])

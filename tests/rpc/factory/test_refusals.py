@@ -52,7 +52,7 @@ BAD = [
     ("GetProduct", {"product_id": "1"}, "product_id"),
     ("GetProduct", {"product_id": "' OR 1=1 --"}, "product_id"),
     ("ListProducts", {"page_size": -1}, "page_size"),
-    ("ListProducts", {"page_token": "x" * 513}, "page_token"),
+    ("ListProducts", {"page_token": "x" * 4097}, "page_token"),
     ("UpdateProduct", {"product_id": UUID}, "product"),
     ("UpdateProduct", {"product_id": UUID, "product": pb.ProductChange(name="\0")}, "name"),
     (

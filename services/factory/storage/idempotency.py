@@ -5,12 +5,15 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, delete, select
-from sqlalchemy.dialects.postgresql import insert
 
 from services.common.database import Transaction
 from services.factory.tables import idempotency
 
-_KEEP = insert(idempotency).on_conflict_do_nothing()
+# As the driver takes it: every write has it, and SQLAlchemy's own form takes 2 % of a GetBatch more.
+_KEEP = """
+INSERT INTO factory.idempotency (tenant_id, method, request_id, request_hash, response, created_at)
+VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +38,8 @@ async def keep(tx: Transaction, key: WriteKey, *, request_hash: bytes, response:
 
     While another transaction has made an answer and is not over, this waits on the primary key for its end.
     """
-    row = {
-        "tenant_id": key.tenant_id,
-        "method": key.method,
-        "request_id": key.request_id,
-        "request_hash": request_hash,
-        "response": response,
-        "created_at": now,
-    }
-    return (await tx.connection.execute(_KEEP, row)).rowcount == 1
+    row = (key.tenant_id, key.method, key.request_id, request_hash, response, now)
+    return (await tx.connection.exec_driver_sql(_KEEP, row)).rowcount == 1
 
 
 async def first_answer(tx: Transaction, key: WriteKey) -> FirstAnswer | None:

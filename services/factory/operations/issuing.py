@@ -141,7 +141,8 @@ class Issuer:
         """
         batch_id = claim.batch.batch_id
         async with self._database.transaction() as tx:
-            await storage.begin_chunk(tx, last=end is not None)
+            if not end:
+                await storage.commit_lazily(tx)
             await storage.copy_units(tx, chunk.rows)
             await before.wait()
             await storage.advance(tx, claim, start=chunk.start, count=chunk.count, seconds=watch.lap())

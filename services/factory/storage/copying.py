@@ -29,7 +29,8 @@ async def copy(tx: Transaction, table: str, columns: Sequence[str], source: Sour
     knows none. Then the rows are made again and inserted, which takes several times as long.
     Unavailable when the database is away, full, or has no time.
     """
-    await tx.connection.exec_driver_sql("SAVEPOINT before_copy")  # for a refusal breaks all that came before it
+    # A refusal breaks all that came before it. This begins the transaction, too, which COPY past SQLAlchemy does not.
+    await tx.connection.exec_driver_sql("SAVEPOINT before_copy")
     connection = (await tx.connection.get_raw_connection()).driver_connection
     assert connection is not None  # noqa: S101 - it was just used
     try:

@@ -23,7 +23,6 @@ from services.factory.tables import batches, issuing_turns, products, tenants
 UNIT_COLUMNS: Final = ("unit_id", "batch_id", "serial")
 """The columns of a chunk's rows; the others have defaults."""
 _PIECE_BYTES = 256 * 1024
-_COMMIT = text("SET LOCAL synchronous_commit = on")
 _COMMIT_LAZILY = text("SET LOCAL synchronous_commit = off")
 _FREE = (
     batches.c.due_at <= func.now(),
@@ -110,16 +109,13 @@ async def begin(tx: Transaction, claim: Claim, facts: str) -> None:
     await _bound(tx, claim, state=BatchState.ISSUING.name, facts=facts, updated_at=func.now())
 
 
-async def begin_chunk(tx: Transaction, *, last: bool) -> None:
-    """Begin the transaction of a chunk: COPY, which goes past SQLAlchemy, does not begin one.
+async def commit_lazily(tx: Transaction) -> None:
+    """Let this transaction's commit be written with the next one that is waited for (`synchronous_commit = off`).
 
-    Its commit is waited for when it is the last one's, or else written with the next that is (`synchronous_commit`).
-
-    Chunks before the last one need not wait: a server that crashes may forget the newest of them with their cursor,
-    tiles and units together, and the batch goes on from there. The last chunk's commit is waited for, and with it all
-    before it.
+    For chunks before the last: a server that crashes may forget the newest of them with their cursor, tiles and units
+    together, and the batch goes on from there. The last chunk's commit is waited for, and with it all before it.
     """
-    await tx.connection.execute(_COMMIT if last else _COMMIT_LAZILY)
+    await tx.connection.execute(_COMMIT_LAZILY)
 
 
 async def advance(tx: Transaction, claim: Claim, *, start: int, count: int, seconds: float = 0.0) -> None:
